@@ -1,0 +1,1 @@
+"""The faces of the service: HTTP, the command line, settings and wiring."""

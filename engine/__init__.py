@@ -1,0 +1,1 @@
+"""What is allowed, what it costs and what is recorded."""

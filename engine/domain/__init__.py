@@ -1,0 +1,1 @@
+"""Plain frozen types and pure functions that every floor shares."""

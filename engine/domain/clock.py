@@ -1,0 +1,89 @@
+"""Time as whole microseconds since 1970 in UTC, and the calendar day a person lives in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from engine.domain.errors import InvalidInput
+
+SECOND = 1_000_000
+"""Microseconds in a second."""
+HOUR = 3_600 * SECOND
+DAY = 24 * HOUR
+
+DEFAULT_ZONE = "Asia/Shanghai"
+"""Whose midnight ends the day of a person whose zone is unknown."""
+
+Clock = Callable[[], int]
+"""Anything that tells the present time in microseconds; tests pass their own."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def now() -> int:
+    """Return the present time in microseconds since 1970 (UTC)."""
+    return time.time_ns() // 1_000
+
+
+@lru_cache(maxsize=1_024)
+def zone_of(name: str) -> ZoneInfo:
+    """Return the time zone called `name`.
+
+    Raises
+    ------
+    InvalidInput
+        If there is no such zone in the tz database.
+    """
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise InvalidInput(
+            f"unknown time zone {name!r}", "use a tz database name such as Asia/Shanghai"
+        ) from error
+
+
+def local_date(at: int, zone: str = DEFAULT_ZONE) -> date:
+    """Return the calendar date in `zone` at the instant `at` (microseconds)."""
+    return to_datetime(at).astimezone(zone_of(zone)).date()
+
+
+def local_day(at: int, zone: str = DEFAULT_ZONE) -> int:
+    """Return the number of the calendar day in `zone` at `at`: days since 0001-01-01, from 1."""
+    return local_date(at, zone).toordinal()
+
+
+def to_datetime(at: int) -> datetime:
+    """Return `at` (microseconds) as an aware UTC datetime."""
+    return _EPOCH + timedelta(microseconds=at)
+
+
+def to_micros(moment: datetime) -> int:
+    """Return `moment` as microseconds since 1970; a naive datetime is taken as UTC."""
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def parse_time(text: str) -> int:
+    """Return the instant that an RFC 3339 text or a date names, in microseconds.
+
+    Raises
+    ------
+    InvalidInput
+        If `text` is neither.
+    """
+    try:
+        return to_micros(datetime.fromisoformat(text))
+    except ValueError as error:
+        raise InvalidInput(
+            f"cannot read the time {text!r}", "write it as 2026-02-17T08:00:00+08:00"
+        ) from error
+
+
+def format_time(at: int) -> str:
+    """Return `at` (microseconds) as RFC 3339 text in UTC."""
+    return to_datetime(at).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,114 @@
+"""The gift as it is asked for: who, to whom, which item, by which relation and from which scene."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Relation(StrEnum):
+    """In what capacity a gift is sent; each rule names the relations it governs."""
+
+    FRIEND = "friend"
+    CREATOR = "creator"
+    COMPANY = "company"
+
+
+class Scene(StrEnum):
+    """Where in the product the gift is sent from."""
+
+    CHAT = "chat"
+    LIVE_ROOM = "live_room"
+    BROADCAST = "broadcast"
+    BULK_ORDER = "bulk_order"
+    MOMENTS = "moments"
+    PUSH = "push"
+
+
+class Tier(StrEnum):
+    """The catalogue's price family of an item."""
+
+    BASIC = "basic"
+    SCENE = "scene"
+    CUSTOM = "custom"
+    GOODS = "goods"
+
+
+class Mechanics(StrEnum):
+    """How the recipient and the value of a gift come about."""
+
+    DIRECT = "direct"
+    LOTTERY = "lottery"
+    """Recipient or value drawn at random."""
+    GROUP_DRAW = "group_draw"
+    CHAIN = "chain"
+    """The luckiest one sends next."""
+    BLIND_BOX = "blind_box"
+
+
+class GiftState(StrEnum):
+    """Where a gift is in its life."""
+
+    HELD = "held"
+    SENT = "sent"
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    EXPIRED = "expired"
+    REDEEMED = "redeemed"
+    REFUNDED = "refunded"
+    CANCELLED = "cancelled"
+
+
+class Origin(StrEnum):
+    """Whether we decided on the gift or were told of it afterwards."""
+
+    LIVE = "live"
+    IMPORTED = "imported"
+
+
+@dataclass(frozen=True, slots=True)
+class GiftRequest:
+    """A gift somebody wants to send."""
+
+    sender: str
+    recipient: str
+    item: str
+    relation: Relation = Relation.FRIEND
+    scene: Scene = Scene.CHAT
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A catalogue entry; money in fen, times in microseconds, `stock` None when unlimited."""
+
+    item: str
+    name: str
+    price_fen: int
+    tier: Tier
+    category: str
+    kind: str
+    mechanics: Mechanics
+    relations: frozenset[str]
+    scenes: frozenset[str]
+    brand: str | None = None
+    creator: str | None = None
+    stock: int | None = None
+    sale_from: int | None = None
+    sale_until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gift:
+    """A recorded gift."""
+
+    gift: str
+    sender: str
+    recipient: str
+    item: str
+    price_fen: int
+    relation: Relation
+    scene: Scene
+    state: GiftState
+    origin: Origin
+    occurred_at: int
+    decision_id: str | None

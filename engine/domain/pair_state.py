@@ -1,0 +1,213 @@
+"""The fixed-size memory of one directed pair: decayed sums, counts, volumes and times per kind.
+
+A behavioural feature is Σ w·2^−(T−t)/h over the pair's events. `closed_form` evaluates that over a
+log; `update` carries it forward one event at a time. Both give the same state to 1e-9, which is
+what keeps training and serving together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.domain.decay import remaining
+from engine.domain.errors import InvalidInput
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+class Kind(IntEnum):
+    """The kinds of directed events that a pair remembers."""
+
+    GIFT = 0
+    """The sender gave a gift."""
+    ACCEPTED = 1
+    """The sender of this event accepted a gift of the other."""
+    MESSAGE = 2
+    CALL = 3
+    OTHER = 4
+
+
+def kind_of(interaction: str) -> Kind:
+    """Return the kind under which an interaction's free-text kind is remembered."""
+    return {"message": Kind.MESSAGE, "call": Kind.CALL}.get(interaction, Kind.OTHER)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where each number stands in a state vector.
+
+    `sums` holds `len(Kind)` × `len(half_lives_days)` decayed weights (kind-major), then come per
+    kind the count of events, the undecayed volume and the time of the last event (microseconds, 0
+    if never), then the time of the first event and the time to which the sums are decayed.
+    """
+
+    half_lives_days: tuple[float, ...] = (7.0, 30.0, 180.0)
+
+    @property
+    def sums(self) -> slice[int, int, None]:
+        """Columns of the decayed sums."""
+        return slice(0, len(Kind) * len(self.half_lives_days))
+
+    @property
+    def counts(self) -> slice[int, int, None]:
+        """Columns of the event counts."""
+        return slice(self.sums.stop, self.sums.stop + len(Kind))
+
+    @property
+    def volumes(self) -> slice[int, int, None]:
+        """Columns of the undecayed weights."""
+        return slice(self.counts.stop, self.counts.stop + len(Kind))
+
+    @property
+    def last_at(self) -> slice[int, int, None]:
+        """Columns of the last times."""
+        return slice(self.volumes.stop, self.volumes.stop + len(Kind))
+
+    @property
+    def first_at(self) -> int:
+        """Column of the first time."""
+        return self.last_at.stop
+
+    @property
+    def state_at(self) -> int:
+        """Column of the reference time: that of the newest event."""
+        return self.last_at.stop + 1
+
+    @property
+    def width(self) -> int:
+        """How many numbers a state has."""
+        return self.last_at.stop + 2
+
+    def sum_column(self, kind: Kind, half_life: int) -> int:
+        """Return the column of `kind`'s decayed sum at the half-life with index `half_life`."""
+        return kind * len(self.half_lives_days) + half_life
+
+    def empty(self, pairs: int | None = None) -> Floats:
+        """Return the state of a pair (or of `pairs` pairs, as rows) without events."""
+        return np.zeros(self.width if pairs is None else (pairs, self.width))
+
+
+DEFAULT_LAYOUT = Layout()
+"""The layout in which the ledger stores states."""
+
+
+def is_late(layout: Layout, state: Floats, at: int) -> bool:
+    """Tell whether an event at `at` is older than the newest the state has seen."""
+    return bool(state[layout.state_at] > at)
+
+
+def update(layout: Layout, state: Floats, kind: Kind, weight: float, at: int) -> None:
+    """Carry `state` (float64, `width`) forward, in place, by one event at `at` (microseconds).
+
+    Raises
+    ------
+    InvalidInput
+        If the event is older than the state's newest: the pair must be recomputed from its log.
+    """
+    if is_late(layout, state, at):
+        raise InvalidInput("event older than the pair's newest", "recompute the pair from its log")
+    elapsed = np.float64(at) - state[layout.state_at]
+    lives = len(layout.half_lives_days)
+    for index, half_life in enumerate(layout.half_lives_days):
+        state[layout.sums][index::lives] *= remaining(elapsed, half_life)
+        state[layout.sum_column(kind, index)] += weight
+    if not state[layout.counts].any():
+        state[layout.first_at] = at
+    state[layout.counts][kind] += 1
+    state[layout.volumes][kind] += weight
+    state[layout.last_at][kind] = at
+    state[layout.state_at] = at
+
+
+def closed_form(
+    layout: Layout,
+    pair: Ints,
+    kind: Ints,
+    weight: Floats,
+    at: Ints,
+    pairs: int,
+) -> Floats:
+    """Return the states (float64, `pairs` × `width`) that a log leaves.
+
+    Parameters
+    ----------
+    pair, kind, weight, at
+        One entry an event, in any order: the pair's row, the `Kind`, the weight, microseconds.
+    pairs
+        How many rows to return; a row without events is the empty state.
+    """
+    states = layout.empty(pairs)
+    if len(pair) == 0:
+        return states
+    kinds, lives = len(Kind), len(layout.half_lives_days)
+    cell = pair * kinds + kind
+    newest = np.zeros(pairs, dtype=np.int64)
+    np.maximum.at(newest, pair, at)
+    oldest = np.full(pairs, np.iinfo(np.int64).max)
+    np.minimum.at(oldest, pair, at)
+    last = np.zeros(pairs * kinds, dtype=np.int64)
+    np.maximum.at(last, cell, at)
+    elapsed = (newest[pair] - at).astype(np.float64)
+    for index, half_life in enumerate(layout.half_lives_days):
+        left = np.bincount(cell, weight * remaining(elapsed, half_life), pairs * kinds)
+        states[:, index : kinds * lives : lives] = left.reshape(pairs, kinds)
+    states[:, layout.counts] = np.bincount(cell, minlength=pairs * kinds).reshape(pairs, kinds)
+    states[:, layout.volumes] = np.bincount(cell, weight, pairs * kinds).reshape(pairs, kinds)
+    states[:, layout.last_at] = last.reshape(pairs, kinds)
+    seen = states[:, layout.counts].any(axis=1)
+    states[seen, layout.first_at] = oldest[seen]
+    states[:, layout.state_at] = newest
+    return states
+
+
+def decayed_to(layout: Layout, states: Floats, at: int | Ints) -> Floats:
+    """Return a copy of `states` (… × `width`) with the sums decayed to `at` (microseconds)."""
+    aged = states.copy()
+    elapsed = np.asarray(at, dtype=np.float64) - states[..., layout.state_at]
+    lives = len(layout.half_lives_days)
+    for index, half_life in enumerate(layout.half_lives_days):
+        aged[..., index : layout.sums.stop : lives] *= remaining(elapsed, half_life)[..., None]
+    aged[..., layout.state_at] = at
+    return aged
+
+
+def merge(layout: Layout, one: Floats, other: Floats) -> Floats:
+    """Return the state of two logs of one pair taken together (float64, `width`)."""
+    at = int(max(one[layout.state_at], other[layout.state_at]))
+    merged = decayed_to(layout, one, at)
+    late = decayed_to(layout, other, at)
+    for part in (layout.sums, layout.counts, layout.volumes):
+        merged[part] += late[part]
+    merged[layout.last_at] = np.maximum(one[layout.last_at], other[layout.last_at])
+    firsts = [s[layout.first_at] for s in (one, other) if s[layout.counts].any()]
+    merged[layout.first_at] = min(firsts, default=0.0)
+    return merged
+
+
+def to_bytes(state: Floats) -> bytes:
+    """Return `state` as it is stored: little-endian float64."""
+    return state.astype("<f8").tobytes()
+
+
+def from_bytes(layout: Layout, stored: bytes | None) -> Floats:
+    """Return the state that was stored, writable; the empty state for None.
+
+    Raises
+    ------
+    InvalidInput
+        If the bytes were written in another layout.
+    """
+    if stored is None:
+        return layout.empty()
+    state = np.frombuffer(stored, dtype="<f8").astype(np.float64)
+    if state.shape != (layout.width,):
+        raise InvalidInput(
+            f"a pair state of {state.shape[0]} numbers where {layout.width} are expected",
+            "rebuild the ties: lishang rebuild ties",
+        )
+    return state

@@ -1,0 +1,32 @@
+"""People: their age where it is known, and what they agreed to."""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+
+
+class Purpose(StrEnum):
+    """What a person may agree to or object to."""
+
+    OFFERS = "offers"
+    """Brand offers chosen for this person."""
+    GIFT_SUGGESTIONS = "gift_suggestions"
+    """Gift ideas for this person drawn from what they like."""
+    TIE_SCORING = "tie_scoring"
+    """A strength for this person's ties."""
+
+
+GRANTED_BY_DEFAULT = {
+    Purpose.OFFERS: False,
+    Purpose.GIFT_SUGGESTIONS: False,
+    Purpose.TIE_SCORING: True,
+}
+"""What holds while nobody has said anything: personalisation is opt-in, tie scoring (which the
+protective rules rely on) can be objected to."""
+
+
+def age_in_years(born: date, today: date) -> int:
+    """Return the completed years between `born` and `today`; someone born on 29 February
+    grows older on 1 March of a common year."""
+    return today.year - born.year - ((today.month, today.day) < (born.month, born.day))

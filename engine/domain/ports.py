@@ -1,0 +1,164 @@
+"""What the jobs need of the models, named as protocols: `api/wiring.py` joins the two."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from engine.domain.gifts import Item
+from engine.domain.pair_state import Floats
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """Which model answered."""
+
+    name: str
+    version: str
+
+
+class TieClass(StrEnum):
+    """What rules may read of a tie's strength."""
+
+    CLOSE = "close"
+    FRIEND = "friend"
+    ACQUAINTANCE = "acquaintance"
+    DORMANT = "dormant"
+
+
+@dataclass(frozen=True, slots=True)
+class TieScore:
+    """A directed pair's tie: `strength` in 0…1, `p_exchange` within the model's horizon."""
+
+    strength: float
+    p_exchange: float
+    tie_class: TieClass
+
+
+class TieScorer(Protocol):
+    """Scores pairs from their two stored states."""
+
+    @property
+    def ref(self) -> ModelRef: ...
+
+    def score(self, out: Floats, back: Floats, at: int) -> list[TieScore]:
+        """Score n pairs: `out` and `back` are the states (n × width, default layout, as stored) of
+        sender → recipient and back; `at` is the instant in microseconds to score for."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ItemSignal:
+    """Something a person did with an item: bought, liked, wished, or received as a gift."""
+
+    item: str
+    kind: str
+    occurred_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class GiftContext:
+    """Whom a gift is sought for, and under which wishes; histories newest first."""
+
+    sender: str
+    recipient: str
+    occasion: str
+    budget_fen: int | None
+    at: int
+    recipient_history: tuple[ItemSignal, ...] = ()
+    """Empty without the recipient's consent."""
+    sender_history: tuple[ItemSignal, ...] = ()
+    tie_strength: float = 0.0
+    recipient_friends_history: tuple[ItemSignal, ...] = ()
+    """What the recipient's consenting friends did, newest first; empty without consent."""
+
+
+@dataclass(frozen=True, slots=True)
+class GiftCandidate:
+    """An item worth ranking and where it came from: `popular`, `similar` or `friends`."""
+
+    item: str
+    source: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class RankedGift:
+    """An item with its place in the order; `reason` is a code of the reason catalogue."""
+
+    item: str
+    score: float
+    reason: str
+
+
+class GiftRanker(Protocol):
+    """Finds and orders gift ideas."""
+
+    @property
+    def ref(self) -> ModelRef: ...
+
+    def candidates(self, context: GiftContext, limit: int) -> list[GiftCandidate]:
+        """Return up to `limit` distinct items, best first."""
+        ...
+
+    def rank(
+        self, context: GiftContext, candidates: Sequence[GiftCandidate], items: Sequence[Item]
+    ) -> list[RankedGift]:
+        """Order the candidates; `items` are their catalogue entries, in the same order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OfferView:
+    """An offer as the response model sees it; `value_fen` is paid per redemption."""
+
+    offer: str
+    brand: str
+    category: str
+    value_fen: int
+    price_fen: int
+    starts_at: int
+    ends_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class OfferContext:
+    """One person and one offer, with what is known of the two before `at`."""
+
+    person: str
+    offer: OfferView
+    at: int
+    history: tuple[ItemSignal, ...] = ()
+    history_categories: tuple[str, ...] = ()
+    """The category of each signal of `history`, in the same order."""
+    shown: int = 0
+    clicked: int = 0
+    redeemed: int = 0
+    """How often this person was shown, clicked and redeemed any offer."""
+    category_shown: int = 0
+    category_redeemed: int = 0
+    """The same for offers of this offer's category."""
+    brand_redeemed: int = 0
+    friends_redeemed: int = 0
+    """How many friends redeemed an offer of this brand."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfferScore:
+    """The calibrated probability that showing the offer ends in a redemption."""
+
+    p_redeem: float
+    reasons: tuple[str, ...] = field(default=())
+
+
+class OfferScorer(Protocol):
+    """Predicts the response to an offer."""
+
+    @property
+    def ref(self) -> ModelRef: ...
+
+    def score(self, contexts: Sequence[OfferContext]) -> list[OfferScore]:
+        """Score each person and offer."""
+        ...

@@ -1,0 +1,117 @@
+"""What a rule pack answered: the effect, the rules that fired and the pack that said so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+FactValue = bool | int | str
+"""A fact is a truth, a whole number within ±2^53 or a text of at most 256 characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class FactSet:
+    """Facts by catalogue name, complete for one decision."""
+
+    values: Mapping[str, FactValue]
+
+
+class Effect(StrEnum):
+    """What a rule or a whole verdict does; deny beats review beats allow."""
+
+    ALLOW = "allow"
+    REVIEW = "review"
+    DENY = "deny"
+
+    @property
+    def severity(self) -> int:
+        """Return 0 for allow, 1 for review and 2 for deny."""
+        return ("allow", "review", "deny").index(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class PackRef:
+    """Exactly which rules decided."""
+
+    pack: str
+    version: int
+    hash: str
+    """SHA-256 of the canonical pack, in hexadecimal."""
+
+
+@dataclass(frozen=True, slots=True)
+class FiredRule:
+    """A rule whose condition held."""
+
+    rule: str
+    effect: Effect
+    reason: str
+    """A code of the reason catalogue."""
+    requires: str | None = None
+    """What would have satisfied the rule, such as `guardian_consent`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer of one pack to one set of facts."""
+
+    decision: str
+    effect: Effect
+    fired: tuple[FiredRule, ...]
+    """In the pack's order, every rule that fired, whatever its effect."""
+    pack: PackRef
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the answer is a plain yes."""
+        return self.effect is Effect.ALLOW
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The distinct reason codes of the rules that carry the winning effect, in pack order."""
+        if self.effect is Effect.ALLOW:
+            return ()
+        return tuple(dict.fromkeys(f.reason for f in self.fired if f.effect is self.effect))
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionTrace:
+    """One comparison of a rule as it stood, for operators."""
+
+    attribute: str
+    value: FactValue
+    operator: str
+    threshold: FactValue | tuple[FactValue, ...]
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTrace:
+    """Why one rule fired: its comparisons with their values."""
+
+    rule: str
+    description: str
+    conditions: tuple[ConditionTrace, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PublicReason:
+    """What anyone may be told: a code, a text and the next step, in one language."""
+
+    code: str
+    text: str
+    next_step: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRecord:
+    """A decision as it is kept: enough to replay it."""
+
+    decision_id: str
+    purpose: str
+    """`check`, `send`, `recommend` or `offer`."""
+    occurred_at: int
+    verdict: Verdict
+    facts: FactSet
+    latency_us: int

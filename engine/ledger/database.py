@@ -1,0 +1,122 @@
+"""The connection to SQLite or PostgreSQL: durable, one transaction per unit of work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from engine.domain.errors import InvalidInput, LedgerUnavailable
+
+_WRITES = "lishang_writes"
+BUSY_MS = 15_000
+"""How long a writer waits for another before it gives up."""
+
+
+class Database:
+    """One database and its pool of connections.
+
+    Parameters
+    ----------
+    url
+        `sqlite:///path/to/file.db` or `postgresql://…` (psycopg 3 is used for the latter).
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine = _create(url)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this is the embedded database."""
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Yield a connection on one consistent view; nothing it writes is kept.
+
+        Raises
+        ------
+        LedgerUnavailable
+            If the database cannot be reached or refuses the work.
+        """
+        with _translated(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Yield a connection in a transaction that commits at the end or leaves no trace.
+
+        On SQLite the write lock is taken at once, so that what is read stays true until the
+        commit. A commit returns only when the change is on disk.
+
+        Raises
+        ------
+        LedgerUnavailable
+            If the database cannot be reached or refuses the work.
+        """
+        with (
+            _translated(),
+            self.engine.connect().execution_options(**{_WRITES: True}) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        raise LedgerUnavailable(
+            f"the database refused: {type(error.orig).__name__}: {error.orig}",
+            "see /readyz; if the schema is behind, run: lishang migrate",
+        ) from error
+    except SQLAlchemyError as error:
+        raise LedgerUnavailable(f"the database cannot be used: {error}", "see /readyz") from error
+
+
+def _create(url: str) -> Engine:
+    parsed = make_url(url)
+    backend = parsed.get_backend_name()
+    if backend == "postgresql":
+        # READ COMMITTED: rows read again under locks must show what others have committed.
+        return create_engine(
+            parsed.set(drivername="postgresql+psycopg"),
+            isolation_level="READ COMMITTED",
+            pool_pre_ping=True,
+            connect_args={"options": "-c synchronous_commit=on -c lock_timeout=15s"},
+        )
+    if backend != "sqlite":
+        raise InvalidInput(f"unknown database {backend!r}", "use sqlite:///… or postgresql://…")
+    if not parsed.database or parsed.database == ":memory:":
+        raise InvalidInput("the ledger must outlive the process", "name a file: sqlite:///x.db")
+    Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(parsed, connect_args={"timeout": BUSY_MS / 1000})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+    # The driver must not open transactions by itself: `_begin_sqlite` says which kind.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

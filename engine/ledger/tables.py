@@ -1,0 +1,226 @@
+"""The tables. Ids are the callers' own texts, times whole microseconds (UTC), money whole fen.
+
+`occurred_at` is when a thing happened, `recorded_at` when we learned of it: a training row sees
+only what was recorded before its time.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+people = Table(
+    "people",
+    metadata,
+    Column("person", Text, primary_key=True),
+    Column("birth_date", Text),  # ISO date; null when unknown
+    Column("zone", Text),  # tz name; null means the default zone
+    Column("joined_at", BigInteger),
+    Column("day_gifts_limit", BigInteger),  # the person's own limits; null when unset
+    Column("day_fen_limit", BigInteger),
+    Column("recorded_at", BigInteger, nullable=False),
+)
+
+consents = Table(
+    "consents",
+    metadata,
+    Column("person", Text, primary_key=True),
+    Column("purpose", Text, primary_key=True),
+    Column("since", BigInteger, primary_key=True),
+    Column("until", BigInteger),
+    Column("granted", Boolean, nullable=False),
+    Column("recorded_at", BigInteger, nullable=False),
+)
+
+friendships = Table(
+    "friendships",
+    metadata,
+    Column("person", Text, primary_key=True),
+    Column("friend", Text, primary_key=True),
+    Column("since", BigInteger, primary_key=True),
+    Column("until", BigInteger),
+    Column("recorded_at", BigInteger, nullable=False),
+)
+
+blocks = Table(
+    "blocks",
+    metadata,
+    Column("person", Text, primary_key=True),
+    Column("blocked", Text, primary_key=True),
+    Column("since", BigInteger, primary_key=True),
+    Column("until", BigInteger),
+    Column("recorded_at", BigInteger, nullable=False),
+)
+
+items = Table(
+    "items",
+    metadata,
+    Column("item", Text, primary_key=True),  # the sku
+    Column("name", Text, nullable=False),
+    Column("price_fen", BigInteger, nullable=False),
+    Column("tier", Text, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("mechanics", Text, nullable=False),
+    Column("relations", Text, nullable=False),  # comma-separated
+    Column("scenes", Text, nullable=False),  # comma-separated
+    Column("brand", Text),
+    Column("creator", Text),
+    Column("stock", BigInteger),  # null means unlimited
+    Column("sale_from", BigInteger),
+    Column("sale_until", BigInteger),
+    Column("recorded_at", BigInteger, nullable=False),
+)
+
+gifts = Table(
+    "gifts",
+    metadata,
+    Column("gift", Text, primary_key=True),
+    Column("sender", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("item", Text, nullable=False),
+    Column("price_fen", BigInteger, nullable=False),
+    Column("relation", Text, nullable=False),
+    Column("scene", Text, nullable=False),
+    Column("occasion", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("occurred_at", BigInteger, nullable=False),
+    Column("outcome_at", BigInteger),  # when it left `sent`
+    Column("decision_id", Text),
+    Column("recorded_at", BigInteger, nullable=False),
+    Index("gifts_pair", "sender", "recipient", "occurred_at"),
+    Index("gifts_recipient", "recipient", "occurred_at"),
+)
+
+interactions = Table(
+    "interactions",
+    metadata,
+    Column("event", Text, primary_key=True),
+    Column("sender", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("weight", Float, nullable=False),
+    Column("occurred_at", BigInteger, nullable=False),
+    Column("recorded_at", BigInteger, nullable=False),
+    Index("interactions_pair", "sender", "recipient"),
+)
+
+item_events = Table(
+    "item_events",
+    metadata,
+    Column("event", Text, primary_key=True),
+    Column("person", Text, nullable=False),
+    Column("item", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # bought, liked, wished
+    Column("weight", Float, nullable=False),
+    Column("occurred_at", BigInteger, nullable=False),
+    Column("recorded_at", BigInteger, nullable=False),
+    Index("item_events_person", "person", "occurred_at"),
+)
+
+offers = Table(
+    "offers",
+    metadata,
+    Column("offer", Text, primary_key=True),
+    Column("brand", Text, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("item", Text),
+    Column("value_fen", BigInteger, nullable=False),  # what the brand pays per redemption
+    Column("price_fen", BigInteger, nullable=False),  # what the person pays
+    Column("starts_at", BigInteger, nullable=False),
+    Column("ends_at", BigInteger, nullable=False),
+    Column("recorded_at", BigInteger, nullable=False),
+)
+
+offer_events = Table(
+    "offer_events",
+    metadata,
+    Column("event", Text, primary_key=True),
+    Column("offer", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # shown, clicked, redeemed, held_out
+    Column("occurred_at", BigInteger, nullable=False),
+    Column("recorded_at", BigInteger, nullable=False),
+    Index("offer_events_person", "person", "occurred_at"),
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("scope", Text, primary_key=True),  # sender, pair or recipient
+    Column("subject", Text, primary_key=True),
+    Column("day", Integer, primary_key=True),  # local day of the scope's person
+    Column("gifts", BigInteger, nullable=False),
+    Column("fen", BigInteger, nullable=False),
+)
+
+ties = Table(
+    "ties",
+    metadata,
+    Column("sender", Text, primary_key=True),
+    Column("recipient", Text, primary_key=True),
+    Column("state", LargeBinary, nullable=False),  # engine.domain.pair_state, default layout
+    Column("newest_at", BigInteger, nullable=False),
+    Index("ties_recipient", "recipient"),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("decision_id", Text, primary_key=True),
+    Column("decision", Text, nullable=False),
+    Column("purpose", Text, nullable=False),  # check, send, recommend, offer
+    Column("occurred_at", BigInteger, nullable=False),
+    Column("effect", Text, nullable=False),
+    Column("fired", Text, nullable=False),  # JSON
+    Column("facts", Text, nullable=False),  # JSON
+    Column("pack", Text, nullable=False),
+    Column("pack_version", Integer, nullable=False),
+    Column("pack_hash", Text, nullable=False),
+    Column("latency_us", BigInteger, nullable=False),
+    Index("decisions_occurred", "decision", "occurred_at"),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    Column("idempotency_key", Text, primary_key=True),
+    Column("body_hash", Text, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("answer", Text, nullable=False),  # JSON
+    Column("recorded_at", BigInteger, nullable=False),
+)
+
+received_events = Table(
+    "received_events",
+    metadata,
+    Column("event", Text, primary_key=True),
+    Column("body_hash", Text, nullable=False),
+    Column("recorded_at", BigInteger, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("secret_hash", Text, nullable=False, unique=True),
+    Column("scopes", Text, nullable=False),  # comma-separated
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("revoked_at", BigInteger),
+)

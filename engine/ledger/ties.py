@@ -1,0 +1,201 @@
+"""Pair states: carried forward in the event's transaction, rebuilt from the log when need be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlalchemy import Connection
+
+from engine.domain.pair_state import (
+    DEFAULT_LAYOUT,
+    Floats,
+    Ints,
+    Kind,
+    closed_form,
+    from_bytes,
+    is_late,
+    to_bytes,
+    update,
+)
+from engine.ledger.statements import Statement
+
+
+@dataclass(frozen=True, slots=True)
+class TieEvent:
+    """Something that happened from one person to another; `at` in microseconds."""
+
+    sender: str
+    recipient: str
+    kind: Kind
+    weight: float
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTie:
+    """A person's tie with its two states (`width`)."""
+
+    other: str
+    out: Floats
+    back: Floats
+
+
+# Everything a tie remembers. Declined gifts count as given and nothing else: what the recipient
+# did not say to the sender must not show in a score.
+_TIE_LOG = f"""
+SELECT sender, recipient, {Kind.GIFT:d} AS kind, 1.0 AS weight, occurred_at FROM gifts
+  WHERE state NOT IN ('held', 'cancelled') {{gifts}}
+UNION ALL
+SELECT recipient, sender, {Kind.ACCEPTED:d}, 1.0, outcome_at FROM gifts
+  WHERE state IN ('accepted', 'redeemed') AND outcome_at IS NOT NULL {{accepted}}
+UNION ALL
+SELECT sender, recipient,
+  CASE kind WHEN 'message' THEN {Kind.MESSAGE:d} WHEN 'call' THEN {Kind.CALL:d}
+    ELSE {Kind.OTHER:d} END,
+  weight, occurred_at FROM interactions WHERE 1 = 1 {{interactions}}
+"""
+_PAIR = "AND sender = :sender AND recipient = :recipient"
+_WHOLE_LOG = Statement(_TIE_LOG.format(gifts="", accepted="", interactions=""))
+_PAIR_LOG = Statement(
+    _TIE_LOG.format(
+        gifts=_PAIR,
+        accepted="AND recipient = :sender AND sender = :recipient",
+        interactions=_PAIR,
+    )
+)
+_CLAIM = Statement(
+    "INSERT INTO ties (sender, recipient, state, newest_at)"
+    " VALUES (:sender, :recipient, :state, 0) ON CONFLICT (sender, recipient) DO NOTHING"
+)
+_LOCKED = Statement(
+    "SELECT state FROM ties WHERE sender = :sender AND recipient = :recipient {for_update}"
+)
+_STORE = Statement(
+    "UPDATE ties SET state = :state, newest_at = :newest_at"
+    " WHERE sender = :sender AND recipient = :recipient"
+)
+_UPSERT = Statement(
+    "INSERT INTO ties (sender, recipient, state, newest_at)"
+    " VALUES (:sender, :recipient, :state, :newest_at)"
+    " ON CONFLICT (sender, recipient)"
+    " DO UPDATE SET state = excluded.state, newest_at = excluded.newest_at"
+)
+_CLEAR = Statement("DELETE FROM ties")
+_EGO = Statement(
+    "SELECT other, MAX(there), MAX(back) FROM ("
+    " SELECT recipient AS other, state AS there, NULL AS back FROM ties WHERE sender = :person"
+    " UNION ALL"
+    " SELECT sender, NULL, state FROM ties WHERE recipient = :person) both_ways"
+    " GROUP BY other ORDER BY other"
+)
+
+
+def append(connection: Connection, events: Iterable[TieEvent]) -> None:
+    """Carry the states of the events' pairs forward; the events are already in the log.
+
+    Pairs are locked in the order of their ids, so that two writers never wait for each other in a
+    circle. A pair that receives an event older than its newest is recomputed from its log.
+    """
+    by_pair: dict[tuple[str, str], list[TieEvent]] = {}
+    for event in events:
+        by_pair.setdefault((event.sender, event.recipient), []).append(event)
+    empty = to_bytes(DEFAULT_LAYOUT.empty())
+    for sender, recipient in sorted(by_pair):
+        _CLAIM.run(connection, sender=sender, recipient=recipient, state=empty)
+        stored = _LOCKED.run(connection, sender=sender, recipient=recipient).scalar_one()
+        state = from_bytes(DEFAULT_LAYOUT, _as_bytes(stored))
+        news = sorted(by_pair[sender, recipient], key=lambda event: event.at)
+        if is_late(DEFAULT_LAYOUT, state, news[0].at):
+            state = _recomputed(connection, sender, recipient)
+        else:
+            for event in news:
+                update(DEFAULT_LAYOUT, state, event.kind, event.weight, event.at)
+        _STORE.run(
+            connection,
+            sender=sender,
+            recipient=recipient,
+            state=to_bytes(state),
+            newest_at=int(state[DEFAULT_LAYOUT.state_at]),
+        )
+
+
+def rebuild_ties(connection: Connection, pairs: set[tuple[str, str]] | None = None) -> int:
+    """Recompute the states of `pairs` (of all pairs if None) from the log; return how many."""
+    if pairs is not None:
+        rows = [_row(*pair, _recomputed(connection, *pair)) for pair in sorted(pairs)]
+        _UPSERT.run_many(connection, rows)
+        return len(rows)
+    _CLEAR.run(connection)
+    log = _WHOLE_LOG.run(connection).all()
+    if not log:
+        return 0
+    sender, recipient, kind, weight, at = zip(*log, strict=True)
+    senders, sender_index = _numbered(sender)
+    recipients, recipient_index = _numbered(recipient)
+    cells, index = np.unique(
+        sender_index * np.int64(len(recipients)) + recipient_index, return_inverse=True
+    )
+    states = closed_form(
+        DEFAULT_LAYOUT,
+        index.astype(np.int64),
+        np.array(kind, dtype=np.int64),
+        np.array(weight, dtype=np.float64),
+        np.array(at, dtype=np.int64),
+        len(cells),
+    )
+    _UPSERT.run_many(
+        connection,
+        [
+            _row(senders[cell // len(recipients)], recipients[cell % len(recipients)], state)
+            for cell, state in zip(cells.tolist(), states, strict=True)
+        ],
+    )
+    return len(cells)
+
+
+def read_ego(connection: Connection, person: str) -> list[StoredTie]:
+    """Return every tie of `person`, ordered by the other's id."""
+    return [
+        StoredTie(
+            other=str(other),
+            out=from_bytes(DEFAULT_LAYOUT, _as_bytes(there)),
+            back=from_bytes(DEFAULT_LAYOUT, _as_bytes(back)),
+        )
+        for other, there, back in _EGO.run(connection, person=person)
+    ]
+
+
+def _recomputed(connection: Connection, sender: str, recipient: str) -> Floats:
+    log = _PAIR_LOG.run(connection, sender=sender, recipient=recipient).all()
+    states = closed_form(
+        DEFAULT_LAYOUT,
+        np.zeros(len(log), dtype=np.int64),
+        np.array([row[2] for row in log], dtype=np.int64),
+        np.array([row[3] for row in log], dtype=np.float64),
+        np.array([row[4] for row in log], dtype=np.int64),
+        1,
+    )
+    state: Floats = states[0]
+    return state
+
+
+def _row(sender: str, recipient: str, state: Floats) -> dict[str, str | bytes | int]:
+    return {
+        "sender": sender,
+        "recipient": recipient,
+        "state": to_bytes(state),
+        "newest_at": int(state[DEFAULT_LAYOUT.state_at]),
+    }
+
+
+def _numbered(names: Sequence[str]) -> tuple[list[str], Ints]:
+    encoded = pc.dictionary_encode(pa.array(names, type=pa.string()))
+    return encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64)
+
+
+def _as_bytes(stored: object) -> bytes | None:
+    return bytes(stored) if isinstance(stored, bytes | memoryview) else None

@@ -1,0 +1,1 @@
+"""Rule packs to verdicts: pure, facts in and verdicts out."""

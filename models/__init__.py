@@ -1,0 +1,1 @@
+"""What the gifting graph says: features, tie strength, gift ranking and offer response."""

@@ -1,0 +1,1 @@
+"""Every feature, defined once, from stored state and from the exported log."""

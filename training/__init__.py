@@ -1,0 +1,1 @@
+"""From the log to fitted, judged and registered models."""
