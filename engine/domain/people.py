@@ -25,6 +25,9 @@ GRANTED_BY_DEFAULT = {
 """What holds while nobody has said anything: personalisation is opt-in, tie scoring (which the
 protective rules rely on) can be objected to."""
 
+YOUNGEST_PROFILED = 14
+"""Data of people under 14 is sensitive (PIPL Art. 28): no score, no tag, no targeting."""
+
 
 def age_in_years(born: date, today: date) -> int:
     """Return the completed years between `born` and `today`; someone born on 29 February

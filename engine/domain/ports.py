@@ -162,3 +162,16 @@ class OfferScorer(Protocol):
     def score(self, contexts: Sequence[OfferContext]) -> list[OfferScore]:
         """Score each person and offer."""
         ...
+
+
+class ModelShelf(Protocol):
+    """The models in service right now; None where there is no champion."""
+
+    @property
+    def ties(self) -> TieScorer | None: ...
+
+    @property
+    def gifts(self) -> GiftRanker | None: ...
+
+    @property
+    def offers(self) -> OfferScorer | None: ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -12,6 +13,9 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from engine.domain.errors import InvalidInput, LedgerUnavailable
+
+Unit: TypeAlias = Connection
+"""One unit of work: what the jobs pass to the ledger's functions."""
 
 _WRITES = "lishang_writes"
 BUSY_MS = 15_000
@@ -36,8 +40,14 @@ class Database:
         return self.engine.dialect.name == "sqlite"
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """Yield a connection on one consistent view; nothing it writes is kept.
+    def reading(self, snapshot: bool = False) -> Iterator[Connection]:
+        """Yield a connection; nothing it writes is kept.
+
+        Parameters
+        ----------
+        snapshot
+            Whether all statements must see the same instant of the database (on SQLite they
+            always do).
 
         Raises
         ------
@@ -45,6 +55,8 @@ class Database:
             If the database cannot be reached or refuses the work.
         """
         with _translated(), self.engine.connect() as connection:
+            if snapshot and not self.is_sqlite:
+                connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
 
     @contextmanager

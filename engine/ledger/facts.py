@@ -10,10 +10,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from engine.domain.clock import DEFAULT_ZONE, local_day
+from engine.domain.clock import DEFAULT_ZONE, local_date, local_day
 from engine.domain.errors import UnknownReference
 from engine.domain.gifts import GiftRequest, Item, Mechanics, Tier
 from engine.domain.pair_state import DEFAULT_LAYOUT, Floats, from_bytes
+from engine.domain.people import YOUNGEST_PROFILED, age_in_years
 from engine.domain.situations import DayCount, GiftSituation, PersonFacts
 from engine.ledger.statements import Statement, Value
 
@@ -29,7 +30,7 @@ class PairContext:
     back: Floats
     """The states (`width`) of the tie there and back."""
     scorable: bool
-    """Whether neither side objects to having ties scored."""
+    """Whether neither side objects to having ties scored or is known to be too young for it."""
 
 
 def pair_subject(sender: str, recipient: str) -> str:
@@ -41,6 +42,8 @@ def read_pair_context(
     connection: Connection, pairs: Sequence[tuple[str, str]], at: int
 ) -> list[PairContext]:
     """Read the zones and tie states of directed `pairs` as of `at` (microseconds), in order."""
+    if not pairs:
+        return []
     values: dict[str, Value] = {"at_now": at}
     for n, (sender, recipient) in enumerate(pairs):
         values |= {f"s{n}": sender, f"r{n}": recipient}
@@ -51,7 +54,7 @@ def read_pair_context(
             recipient_day=local_day(at, row[2] or DEFAULT_ZONE),
             out=from_bytes(DEFAULT_LAYOUT, row[3]),
             back=from_bytes(DEFAULT_LAYOUT, row[4]),
-            scorable=not row[5],
+            scorable=not (row[5] or _too_young(row[6], row[7], at) or _too_young(row[8], row[9], at)),
         )
         for row in sorted(rows, key=lambda row: row[0])
     ]
@@ -72,6 +75,8 @@ def read_situations(
     UnknownReference
         If an item is not in the catalogue.
     """
+    if not requests:
+        return []
     values: dict[str, Value] = {"at_now": at}
     for n, (request, context) in enumerate(zip(requests, contexts, strict=True)):
         values |= {
@@ -130,6 +135,12 @@ def _situation(request: GiftRequest, row: Sequence[Any]) -> GiftSituation:
     )
 
 
+def _too_young(birth_date: str | None, zone: str | None, at: int) -> bool:
+    born = _date(birth_date)
+    today = local_date(at, zone or DEFAULT_ZONE)
+    return born is not None and age_in_years(born, today) < YOUNGEST_PROFILED
+
+
 def _date(text: str | None) -> date | None:
     return date.fromisoformat(text) if text else None
 
@@ -141,7 +152,8 @@ _OBJECTION = f"""EXISTS (SELECT 1 FROM consents WHERE person IN (a.sender, a.rec
 
 _CONTEXT = """
 WITH a(n, sender, recipient) AS (VALUES {rows})
-SELECT a.n, s.zone, r.zone, there.state, back.state, {objection}
+SELECT a.n, s.zone, r.zone, there.state, back.state, {objection},
+  s.birth_date, s.zone, r.birth_date, r.zone
 FROM a
 LEFT JOIN people s ON s.person = a.sender
 LEFT JOIN people r ON r.person = a.recipient
@@ -171,13 +183,13 @@ LEFT JOIN counters cr
 """
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=1_024)
 def _context_statement(requests: int) -> Statement:
     rows = ", ".join(f"({n}, CAST(:s{n} AS TEXT), CAST(:r{n} AS TEXT))" for n in range(requests))
     return Statement(_CONTEXT.format(rows=rows, objection=_OBJECTION))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=1_024)
 def _situation_statement(requests: int) -> Statement:
     rows = ", ".join(
         f"({n}, CAST(:s{n} AS TEXT), CAST(:r{n} AS TEXT), CAST(:i{n} AS TEXT),"

@@ -11,16 +11,16 @@ from engine.ledger.statements import Statement
 
 # The placeholder makes a concurrent duplicate wait for this transaction and then find its answer.
 _CLAIM = Statement("""
-INSERT INTO idempotency (key_id, idempotency_key, body_hash, status, answer, recorded_at)
-VALUES (:key_id, :idempotency_key, :body_hash, 0, '', :recorded_at)
+INSERT INTO idempotency (key_id, idempotency_key, body_hash, answer, recorded_at)
+VALUES (:key_id, :idempotency_key, :body_hash, '', :recorded_at)
 ON CONFLICT (key_id, idempotency_key) DO NOTHING
 """)
 _FIND = Statement("""
-SELECT body_hash, status, answer FROM idempotency
+SELECT body_hash, answer FROM idempotency
 WHERE key_id = :key_id AND idempotency_key = :idempotency_key
 """)
 _ANSWER = Statement("""
-UPDATE idempotency SET status = :status, answer = :answer
+UPDATE idempotency SET answer = :answer
 WHERE key_id = :key_id AND idempotency_key = :idempotency_key
 """)
 
@@ -34,16 +34,8 @@ class RequestKey:
     body_hash: str
 
 
-@dataclass(frozen=True, slots=True)
-class StoredAnswer:
-    """What was answered the first time; `answer` is JSON text."""
-
-    status: int
-    answer: str
-
-
-def claim(connection: Connection, key: RequestKey, at: int) -> StoredAnswer | None:
-    """Take the key for this transaction, or return the answer it already has.
+def claim(connection: Connection, key: RequestKey, at: int) -> str | None:
+    """Take the key for this transaction, or return the answer (JSON) it already has.
 
     Raises
     ------
@@ -64,15 +56,9 @@ def claim(connection: Connection, key: RequestKey, at: int) -> StoredAnswer | No
         raise IdempotencyConflict(
             "this idempotency key was used with another body", "use a new key for a new request"
         )
-    return StoredAnswer(int(row[1] or 0), str(row[2]))
+    return str(row[1])
 
 
-def answer(connection: Connection, key: RequestKey, stored: StoredAnswer) -> None:
-    """Keep the answer under a key claimed in this transaction."""
-    _ANSWER.run(
-        connection,
-        key_id=key.key_id,
-        idempotency_key=key.idempotency_key,
-        status=stored.status,
-        answer=stored.answer,
-    )
+def answer(connection: Connection, key: RequestKey, stored: str) -> None:
+    """Keep the answer (JSON) under a key claimed in this transaction."""
+    _ANSWER.run(connection, key_id=key.key_id, idempotency_key=key.idempotency_key, answer=stored)

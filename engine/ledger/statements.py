@@ -7,9 +7,10 @@ the driver prepares itself.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, text
+from sqlalchemy import Connection, CursorResult, Row, text
 from sqlalchemy.engine.interfaces import Dialect
 
 Value = str | int | float | bytes | bool | None
@@ -56,3 +57,21 @@ class Statement:
             order = tuple(compiled.positiontup) if compiled.positiontup is not None else None
             found = self._compiled[dialect.name] = (compiled.string, order)
         return found
+
+
+def run_listed(
+    connection: Connection, sql: str, listed: Sequence[str], **values: Value
+) -> Sequence[Row[*tuple[Any, ...]]]:
+    """Execute `sql` with its `{listed}` standing for the distinct texts `listed`; return all rows.
+
+    Nothing is asked of the database when the list is empty.
+    """
+    named = {f"listed{n}": value for n, value in enumerate(dict.fromkeys(listed))}
+    if not named:
+        return []
+    return _listed(sql, len(named)).run(connection, **named, **values).all()
+
+
+@lru_cache(maxsize=1_024)
+def _listed(sql: str, size: int) -> Statement:
+    return Statement(sql.replace("{listed}", ", ".join(f":listed{n}" for n in range(size))))

@@ -200,7 +200,6 @@ idempotency = Table(
     Column("key_id", Text, primary_key=True),
     Column("idempotency_key", Text, primary_key=True),
     Column("body_hash", Text, nullable=False),
-    Column("status", Integer, nullable=False),
     Column("answer", Text, nullable=False),  # JSON
     Column("recorded_at", BigInteger, nullable=False),
 )

@@ -35,15 +35,6 @@ class TieEvent:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class StoredTie:
-    """A person's tie with its two states (`width`)."""
-
-    other: str
-    out: Floats
-    back: Floats
-
-
 # Everything a tie remembers. Declined gifts count as given and nothing else: what the recipient
 # did not say to the sender must not show in a score.
 _TIE_LOG = f"""
@@ -86,11 +77,8 @@ _UPSERT = Statement(
 )
 _CLEAR = Statement("DELETE FROM ties")
 _EGO = Statement(
-    "SELECT other, MAX(there), MAX(back) FROM ("
-    " SELECT recipient AS other, state AS there, NULL AS back FROM ties WHERE sender = :person"
-    " UNION ALL"
-    " SELECT sender, NULL, state FROM ties WHERE recipient = :person) both_ways"
-    " GROUP BY other ORDER BY other"
+    "SELECT recipient FROM ties WHERE sender = :person"
+    " UNION SELECT sender FROM ties WHERE recipient = :person"
 )
 
 
@@ -157,16 +145,9 @@ def rebuild_ties(connection: Connection, pairs: set[tuple[str, str]] | None = No
     return len(cells)
 
 
-def read_ego(connection: Connection, person: str) -> list[StoredTie]:
-    """Return every tie of `person`, ordered by the other's id."""
-    return [
-        StoredTie(
-            other=str(other),
-            out=from_bytes(DEFAULT_LAYOUT, _as_bytes(there)),
-            back=from_bytes(DEFAULT_LAYOUT, _as_bytes(back)),
-        )
-        for other, there, back in _EGO.run(connection, person=person)
-    ]
+def read_others(connection: Connection, person: str) -> list[str]:
+    """Return everyone `person` has a tie with, either way, sorted."""
+    return sorted(str(other) for other in _EGO.run(connection, person=person).scalars())
 
 
 def _recomputed(connection: Connection, sender: str, recipient: str) -> Floats:

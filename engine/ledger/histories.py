@@ -1,0 +1,109 @@
+"""What people did with items, what they agreed to and what is popular: the suggestions' reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from engine.domain.clock import DAY
+from engine.domain.gifts import GiftState, Item
+from engine.domain.people import GRANTED_BY_DEFAULT, Purpose
+from engine.domain.ports import ItemSignal
+from engine.ledger.facts import ITEM_COLUMNS, item_from_row
+from engine.ledger.statements import Statement, run_listed
+
+HISTORY = 200
+"""How many of a person's newest signals are read."""
+FRIENDS_HISTORY = 500
+"""How many of the friends' newest signals are read, all friends together."""
+POPULAR_DAYS = 90
+
+_REFUSED = ", ".join(f"'{s.value}'" for s in (GiftState.HELD, GiftState.CANCELLED))
+# A recipient's history holds only what was accepted; a sender's only what was sent, whatever
+# became of it, so that a decline shows nowhere.
+_SIGNALS = f"""
+SELECT person, item, kind, occurred_at FROM (
+  SELECT person, item, kind, occurred_at,
+    ROW_NUMBER() OVER (PARTITION BY person ORDER BY occurred_at DESC, item) AS place
+  FROM (
+    SELECT person, item, kind, occurred_at FROM item_events
+      WHERE person IN ({{listed}}) AND occurred_at <= :at_now
+    UNION ALL
+    SELECT recipient, item, 'received', occurred_at FROM gifts
+      WHERE recipient IN ({{listed}}) AND occurred_at <= :at_now
+        AND state IN ('accepted', 'redeemed')
+    UNION ALL
+    SELECT sender, item, 'gave', occurred_at FROM gifts
+      WHERE sender IN ({{listed}}) AND occurred_at <= :at_now AND state NOT IN ({_REFUSED})
+  ) signals
+) placed WHERE place <= {HISTORY} ORDER BY person, place
+"""
+_FRIENDS_SIGNALS = Statement(f"""
+SELECT e.item, e.kind, e.occurred_at
+FROM friendships f
+JOIN consents c ON c.person = f.friend AND c.purpose = 'gift_suggestions' AND c.granted = TRUE
+  AND c.since <= :at_now AND (c.until IS NULL OR c.until > :at_now)
+JOIN item_events e ON e.person = f.friend AND e.occurred_at <= :at_now
+WHERE f.person = :person AND f.since <= :at_now AND (f.until IS NULL OR f.until > :at_now)
+ORDER BY e.occurred_at DESC, e.item LIMIT {FRIENDS_HISTORY}
+""")
+_CONSENTS = """
+SELECT person, granted FROM consents
+WHERE person IN ({listed}) AND purpose = :purpose
+  AND since <= :at_now AND (until IS NULL OR until > :at_now)
+ORDER BY person, since
+"""
+_ITEMS = f"SELECT {ITEM_COLUMNS} FROM items WHERE item IN ({{listed}})"
+_POPULAR = Statement("""
+SELECT item FROM (
+  SELECT item, occurred_at FROM item_events WHERE occurred_at > :since
+  UNION ALL
+  SELECT item, occurred_at FROM gifts WHERE occurred_at > :since
+) chosen GROUP BY item ORDER BY COUNT(*) DESC, item LIMIT :how_many
+""")
+_NEWEST = Statement("""
+SELECT MAX(newest) FROM (
+  SELECT MAX(occurred_at) AS newest FROM item_events
+  UNION ALL SELECT MAX(occurred_at) FROM gifts) logs
+""")
+
+
+def read_signals(
+    connection: Connection, people: Sequence[str], at: int
+) -> dict[str, tuple[ItemSignal, ...]]:
+    """Return each person's newest signals as of `at` (microseconds), newest first."""
+    found: dict[str, list[ItemSignal]] = {person: [] for person in people}
+    for person, *signal in run_listed(connection, _SIGNALS, people, at_now=at):
+        found[person].append(ItemSignal(*signal))
+    return {person: tuple(signals) for person, signals in found.items()}
+
+
+def read_friends_signals(connection: Connection, person: str, at: int) -> tuple[ItemSignal, ...]:
+    """Return what `person`'s friends who agreed to suggestions did lately, newest first."""
+    rows = _FRIENDS_SIGNALS.run(connection, person=person, at_now=at)
+    return tuple(ItemSignal(*row) for row in rows)
+
+
+def read_consents(
+    connection: Connection, people: Sequence[str], purpose: Purpose, at: int
+) -> dict[str, bool]:
+    """Tell for each person whether `purpose` is agreed to as of `at` (microseconds)."""
+    agreed = dict.fromkeys(people, GRANTED_BY_DEFAULT[purpose])
+    rows = run_listed(connection, _CONSENTS, people, at_now=at, purpose=purpose.value)
+    agreed.update({person: bool(granted) for person, granted in rows})
+    return agreed
+
+
+def read_items(connection: Connection, items: Sequence[str]) -> dict[str, Item]:
+    """Return the catalogue entries of those `items` that exist."""
+    return {row[0]: item_from_row(row) for row in run_listed(connection, _ITEMS, items)}
+
+
+def read_popular(connection: Connection, how_many: int) -> list[str]:
+    """Return the items most often chosen in the log's last 90 days, most popular first."""
+    newest = _NEWEST.run(connection).scalar()
+    if newest is None:
+        return []
+    since = max(int(newest) - POPULAR_DAYS * DAY, -1)
+    return list(_POPULAR.run(connection, since=since, how_many=how_many).scalars())
