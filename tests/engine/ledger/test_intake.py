@@ -1,0 +1,126 @@
+"""Live events: idempotent, all or nothing, effective at once."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from sqlalchemy import func, select
+
+from engine.domain.clock import DAY
+from engine.domain.errors import Conflict
+from engine.domain.events import (
+    BlockChanged,
+    ConsentChanged,
+    FriendshipChanged,
+    Interacted,
+    LimitChanged,
+    PersonChanged,
+)
+from engine.domain.gifts import GiftRequest
+from engine.domain.people import Purpose
+from engine.domain.situations import GiftSituation
+from engine.ledger import intake, tables
+from engine.ledger.facts import read_pair_context, read_situations
+from engine.ledger.histories import read_consents
+
+
+def _situation(world, sender="an", recipient="bo") -> GiftSituation:
+    with world.database.reading() as unit:
+        [context] = read_pair_context(unit, [(sender, recipient)], world.now)
+        [found] = read_situations(
+            unit, [GiftRequest(sender, recipient, "coffee")], [context], world.now
+        )
+    return found
+
+
+def test_unfriending_ends_the_two_way_friendship_at_its_instant(world) -> None:
+    assert _situation(world).two_way_friends
+    world.tell(FriendshipChanged("u1", world.now + 1, "bo", "an", False))
+    assert _situation(world).two_way_friends  # not yet
+    world.tell(FriendshipChanged("u2", world.now, "bo", "an", False))
+    assert not _situation(world).two_way_friends
+
+
+def test_befriending_twice_and_unfriending_once_leaves_no_friendship(world) -> None:
+    world.tell(FriendshipChanged("b2", world.now - 5, "an", "bo", True))
+    world.tell(FriendshipChanged("u", world.now - 1, "an", "bo", False))
+    assert not _situation(world).two_way_friends
+
+
+def test_block_holds_in_both_directions_until_lifted(world) -> None:
+    world.block("bo", "an")
+    assert _situation(world).blocked
+    assert _situation(world, "bo", "an").blocked
+    world.tell(BlockChanged("lift", world.now, "bo", "an", False))
+    assert not _situation(world).blocked
+
+
+def test_person_event_keeps_what_it_does_not_tell(world) -> None:
+    world.tell(PersonChanged("p1", world.now, "an", date(2000, 2, 29), "Europe/Berlin"))
+    world.tell(PersonChanged("p2", world.now, "an"))
+    sender = _situation(world).sender
+    assert (sender.birth_date, sender.zone) == (date(2000, 2, 29), "Europe/Berlin")
+
+
+def test_limit_is_set_and_lifted(world) -> None:
+    world.tell(LimitChanged("l1", world.now, "an", 3, 5_000))
+    assert _situation(world).sender.day_gifts_limit == 3
+    world.tell(LimitChanged("l2", world.now, "an", None, 5_000))
+    sender = _situation(world).sender
+    assert (sender.day_gifts_limit, sender.day_fen_limit) == (None, 5_000)
+
+
+def test_consent_follows_the_last_word(world) -> None:
+    def agreed() -> bool:
+        with world.database.reading() as unit:
+            return read_consents(unit, ["an"], Purpose.OFFERS, world.now)["an"]
+
+    assert not agreed()
+    world.tell(ConsentChanged("c1", world.now - 9, "an", Purpose.OFFERS, True))
+    assert agreed()
+    world.tell(ConsentChanged("c2", world.now - 5, "an", Purpose.OFFERS, False))
+    assert not agreed()
+
+
+def test_objection_to_tie_scoring_by_either_side_is_read_with_the_pair(world) -> None:
+    def scorable() -> bool:
+        with world.database.reading() as unit:
+            return read_pair_context(unit, [("an", "bo")], world.now)[0].scorable
+
+    assert scorable()
+    world.tell(ConsentChanged("c1", world.now, "bo", Purpose.TIE_SCORING, False))
+    assert not scorable()
+
+
+def test_tie_of_a_known_child_is_not_scorable(world) -> None:
+    today = date.fromordinal(719_163 + world.now // DAY)
+    world.tell(PersonChanged("p1", world.now, "bo", today.replace(year=today.year - 13)))
+    with world.database.reading() as unit:
+        assert not read_pair_context(unit, [("an", "bo")], world.now)[0].scorable
+
+
+def test_repeated_event_is_counted_as_repeated_and_changes_nothing(world) -> None:
+    event = Interacted("m1", world.now, "an", "bo", "message", 1.0)
+    assert world.tell(event) == intake.Intake(accepted=1, repeated=0)
+    assert world.tell(event) == intake.Intake(accepted=0, repeated=1)
+    with world.database.reading() as unit:
+        assert unit.execute(select(func.count()).select_from(tables.interactions)).scalar() == 1
+
+
+def test_reused_id_with_other_content_refuses_the_whole_batch(world) -> None:
+    world.tell(Interacted("m1", world.now, "an", "bo", "message", 1.0))
+    with pytest.raises(Conflict, match="m1"):
+        world.tell(
+            Interacted("m0", world.now, "an", "bo", "message", 1.0),
+            Interacted("m1", world.now, "an", "bo", "message", 2.0),
+        )
+    with world.database.reading() as unit:
+        events = unit.execute(select(tables.interactions.c.event)).scalars().all()
+    assert events == ["live:m1"]
+
+
+def test_late_friendship_event_counts_by_when_it_happened(world) -> None:
+    # The end is told before the beginning that it does not belong to.
+    world.tell(FriendshipChanged("late", world.now - 2 * DAY, "an", "bo", False))
+    assert _situation(world).two_way_friends
