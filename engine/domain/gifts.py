@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from engine.domain.clock import HOUR
+
 
 class Relation(StrEnum):
     """In what capacity a gift is sent; each rule names the relations it governs."""
@@ -112,3 +114,18 @@ class Gift:
     origin: Origin
     occurred_at: int
     decision_id: str | None
+
+
+ACCEPT_WITHIN = 24 * HOUR
+"""How long a sent gift waits to be accepted."""
+
+
+def state_for_sender(gift: Gift, at: int) -> GiftState:
+    """Return the state that the sender may see at `at` (microseconds).
+
+    A declined gift looks like one that nobody answered: sent until it would expire, then expired.
+    """
+    if gift.state is not GiftState.DECLINED:
+        return gift.state
+    waiting = at < gift.occurred_at + ACCEPT_WITHIN
+    return GiftState.SENT if waiting else GiftState.EXPIRED

@@ -1,0 +1,148 @@
+"""Bodies and answers of the event route: one model a type of event."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from api.schemas.base import Answer, Body, Count, Fen, Id, Instant, ShortText, micros
+from engine.domain import events
+from engine.domain.clock import zone_of
+from engine.domain.people import Purpose
+
+Weight = Annotated[float, Field(ge=0, le=1e9)]
+
+
+class _Event(Body):
+    id: Id = Field(description="The caller's own; the same id is taken once")
+    occurred_at: Instant
+
+
+class PersonEvent(_Event):
+    """A person joined or changed; what is left out stays as it is."""
+
+    type: Literal["person"]
+    person: Id
+    birth_date: date | None = None
+    zone: ShortText | None = Field(None, examples=["Asia/Shanghai"])
+
+    def told(self) -> events.LiveEvent:
+        """Return the event."""
+        zone = zone_of(self.zone).key if self.zone else None
+        at = micros(self.occurred_at)
+        return events.PersonChanged(self.id, at, self.person, self.birth_date, zone)
+
+
+class FriendshipEvent(_Event):
+    """`person` took `friend` as a friend or dropped them; a two-way friendship is two events."""
+
+    type: Literal["friendship"]
+    person: Id
+    friend: Id
+    active: bool
+
+    def told(self) -> events.LiveEvent:
+        """Return the event."""
+        at = micros(self.occurred_at)
+        return events.FriendshipChanged(self.id, at, self.person, self.friend, self.active)
+
+
+class BlockEvent(_Event):
+    """`person` blocked `blocked` or lifted the block."""
+
+    type: Literal["block"]
+    person: Id
+    blocked: Id
+    active: bool
+
+    def told(self) -> events.LiveEvent:
+        """Return the event."""
+        at = micros(self.occurred_at)
+        return events.BlockChanged(self.id, at, self.person, self.blocked, self.active)
+
+
+class ConsentEvent(_Event):
+    """`person` agreed to a purpose or refused it."""
+
+    type: Literal["consent"]
+    person: Id
+    purpose: Purpose
+    granted: bool
+
+    def told(self) -> events.LiveEvent:
+        """Return the event."""
+        at = micros(self.occurred_at)
+        return events.ConsentChanged(self.id, at, self.person, self.purpose, self.granted)
+
+
+class LimitEvent(_Event):
+    """`person` set their own daily limits; null lifts one."""
+
+    type: Literal["limit"]
+    person: Id
+    day_gifts_limit: Count | None
+    day_fen_limit: Fen | None
+
+    def told(self) -> events.LiveEvent:
+        """Return the event."""
+        at = micros(self.occurred_at)
+        return events.LimitChanged(
+            self.id, at, self.person, self.day_gifts_limit, self.day_fen_limit
+        )
+
+
+class InteractionEvent(_Event):
+    """`sender` reached out to `recipient`; never any content."""
+
+    type: Literal["interaction"]
+    sender: Id
+    recipient: Id
+    kind: ShortText = Field(examples=["message", "call"])
+    weight: Weight = 1.0
+
+    def told(self) -> events.LiveEvent:
+        """Return the event."""
+        at = micros(self.occurred_at)
+        return events.Interacted(self.id, at, self.sender, self.recipient, self.kind, self.weight)
+
+
+class ItemTouchedEvent(_Event):
+    """`person` bought, liked or wished for an item."""
+
+    type: Literal["item_event"]
+    person: Id
+    item: Id
+    kind: Literal["bought", "liked", "wished"]
+    weight: Weight = 1.0
+
+    def told(self) -> events.LiveEvent:
+        """Return the event."""
+        at = micros(self.occurred_at)
+        return events.ItemTouched(self.id, at, self.person, self.item, self.kind, self.weight)
+
+
+Event = Annotated[
+    PersonEvent
+    | FriendshipEvent
+    | BlockEvent
+    | ConsentEvent
+    | LimitEvent
+    | InteractionEvent
+    | ItemTouchedEvent,
+    Field(discriminator="type"),
+]
+
+
+class EventsBody(Body):
+    """A batch that is recorded whole or not at all."""
+
+    events: list[Event] = Field(min_length=1, max_length=1_000)
+
+
+class Received(Answer):
+    """What became of the batch."""
+
+    accepted: int = Field(description="Events that were new")
+    repeated: int = Field(description="Events received before, which changed nothing")

@@ -1,0 +1,102 @@
+"""Bodies and answers of the gifting routes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from api.schemas.base import Answer, Body, Id, Occasion, Parameters
+from api.schemas.reasons import Language, Model, Reason
+from engine.domain.gifts import GiftRequest, GiftState, Relation, Scene
+
+
+class GiftBody(Body):
+    """A gift somebody wants to send."""
+
+    sender: Id
+    recipient: Id
+    item: Id = Field(description="The sku", examples=["coffee-01"])
+    relation: Relation = Relation.FRIEND
+    scene: Scene = Field(Scene.CHAT, description="Where in the product it is sent from")
+    language: Language = Field("en", description="Of the reasons' texts")
+
+    def request(self) -> GiftRequest:
+        """Return the gift that is asked for."""
+        return GiftRequest(self.sender, self.recipient, self.item, self.relation, self.scene)
+
+
+class CheckBody(GiftBody):
+    """A gift to check."""
+
+    explain: bool = Field(False, description="Add the rules' comparisons; asks for policy:read")
+
+
+class SendBody(GiftBody):
+    """A gift to send."""
+
+    occasion: Occasion = "none"
+
+
+class Comparison(Answer):
+    """One comparison of a rule as it stood."""
+
+    attribute: str
+    value: bool | int | str
+    operator: str
+    threshold: bool | int | str | list[bool | int | str]
+    holds: bool
+
+
+class FiredRule(Answer):
+    """A rule that fired and why."""
+
+    rule: str
+    description: str
+    conditions: list[Comparison]
+
+
+class Explanation(Answer):
+    """What operators may see of a verdict."""
+
+    pack: str
+    version: int
+    hash: str
+    rules: list[FiredRule]
+
+
+class GiftVerdict(Answer):
+    """Whether the gift may be sent, and why not."""
+
+    decision_id: str
+    verdict: Literal["allow", "review", "deny"]
+    reasons: list[Reason]
+    model: Model | None = Field(description="The tie model whose class the rules could read")
+    gift: str | None = Field(None, description="The id of the gift that was made")
+    explanation: Explanation | None = None
+
+
+class GiftPath(Parameters):
+    """Which gift."""
+
+    gift: Id
+
+
+class GiftQuery(Parameters):
+    """For whose eyes."""
+
+    viewer: Literal["sender", "recipient"] = "sender"
+
+
+class GiftView(Answer):
+    """A gift as one side may see it."""
+
+    gift: str
+    sender: str
+    recipient: str
+    item: str
+    relation: Relation
+    scene: Scene
+    state: GiftState
+    sent_at: str
+    price_fen: int | None = Field(description="Hidden from the recipient")

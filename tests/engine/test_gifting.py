@@ -1,0 +1,296 @@
+"""The gifting job on both databases, with the real rules."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from engine.domain.clock import DAY, HOUR
+from engine.domain.errors import IdempotencyConflict, LishangError, UnknownReference
+from engine.domain.events import FriendshipChanged, LimitChanged, PersonChanged
+from engine.domain.gifts import GiftRequest, GiftState, Scene
+from engine.domain.pair_state import DEFAULT_LAYOUT, Kind, from_bytes
+from engine.domain.ports import ModelRef, TieClass, TieScore
+from engine.domain.verdicts import Effect
+from engine.gift_policy import GiftPolicy
+from engine.gifting import Gifting
+from engine.ledger import decisions, tables
+from engine.ledger.idempotency import RequestKey
+from engine.policy.engine import PolicyEngine
+
+RULES = Path(__file__).parents[2] / "rules"
+COFFEE = GiftRequest("an", "bo", "coffee")
+
+
+class NoModels:
+    """A service before its first training."""
+
+    ties = gifts = offers = None
+
+
+class FixedTies:
+    """A tie model whose word is known."""
+
+    ref = ModelRef("ties", "7")
+
+    def __init__(self, tie_class: TieClass) -> None:
+        self._score = TieScore(0.5, 0.5, tie_class)
+
+    def score(self, out, back, at):
+        return [self._score] * len(out)
+
+
+class WithTies(NoModels):
+    def __init__(self, tie_class: TieClass) -> None:
+        self.ties = FixedTies(tie_class)
+
+
+@pytest.fixture(scope="module")
+def policy():
+    engine = PolicyEngine.from_folder(RULES)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def gifting(world, policy) -> Gifting:
+    return Gifting(world.database, GiftPolicy(policy, NoModels()))
+
+
+def _send(gifting, world, key: str, request: GiftRequest = COFFEE, body: str = "same", at=None):
+    return gifting.send(request, "none", RequestKey("service", key, body), at or world.now)
+
+
+def _count(world, table) -> int:
+    with world.database.reading() as unit:
+        return unit.execute(select(func.count()).select_from(table)).scalar()
+
+
+def test_check_of_lawful_gift_allows_and_sends_nothing(gifting, world) -> None:
+    answer = gifting.check(COFFEE, world.now).answer
+    assert (answer.effect, answer.reasons, answer.gift) == (Effect.ALLOW, (), None)
+    assert _count(world, tables.gifts) == 0
+
+
+def test_check_is_recorded_with_the_facts_it_rests_on(gifting, world) -> None:
+    answer = gifting.check(COFFEE, world.now).answer
+    with world.database.reading() as unit:
+        record = decisions.find(unit, answer.decision_id)
+    assert record.purpose == "check"
+    assert record.facts.values["pair.two_way_friends"] is True
+    assert record.facts.values["sender.day_gifts_after"] == 1
+    assert record.verdict.pack == answer.pack
+
+
+def test_recorded_decision_replays_to_the_same_verdict(gifting, world, policy) -> None:
+    answer = gifting.check(GiftRequest("an", "stranger", "coffee"), world.now).answer
+    with world.database.reading() as unit:
+        record = decisions.find(unit, answer.decision_id)
+    assert policy.decide_many("gift_send", [record.facts], world.now) == [record.verdict]
+
+
+def test_one_sided_friendship_is_denied(gifting, world) -> None:
+    world.befriend("an", "cy", both=False)
+    answer = gifting.check(GiftRequest("an", "cy", "coffee"), world.now).answer
+    assert answer.effect is Effect.DENY
+    assert "NOT_TWO_WAY_FRIENDS" in answer.reasons
+
+
+def test_block_is_denied_with_the_same_answer_whoever_blocks(gifting, world) -> None:
+    world.block("bo", "an")
+    theirs = gifting.check(COFFEE, world.now).answer.reasons
+    mine = gifting.check(GiftRequest("bo", "an", "coffee"), world.now).answer.reasons
+    assert theirs == mine == ("RECIPIENT_UNAVAILABLE",)
+
+
+@pytest.mark.parametrize("mechanics", ["lottery", "group_draw", "chain"])
+def test_lottery_style_item_is_denied(gifting, world, mechanics) -> None:
+    world.item("draw", mechanics=mechanics)
+    answer = gifting.check(GiftRequest("an", "bo", "draw"), world.now).answer
+    assert answer.reasons == ("LOTTERY_STYLE",)
+
+
+def test_friend_gift_from_outside_the_chat_is_denied(gifting, world) -> None:
+    world.item("anywhere", scenes="chat,moments")
+    request = GiftRequest("an", "bo", "anywhere", scene=Scene.MOMENTS)
+    assert gifting.check(request, world.now).answer.reasons == ("SCENE_NOT_ALLOWED",)
+
+
+def test_minor_is_denied_from_birthday_minus_a_day_and_allowed_on_it(gifting, world) -> None:
+    from engine.domain.clock import local_date
+
+    today = local_date(world.now)
+    world.tell(PersonChanged("p", world.now, "an", today.replace(year=today.year - 18)))
+    assert gifting.check(COFFEE, world.now).answer.effect is Effect.ALLOW
+    denied = gifting.check(COFFEE, world.now - DAY // 2 - HOUR).answer
+    assert denied.reasons == ("NOT_AVAILABLE_FOR_ACCOUNT",)
+
+
+def test_unknown_item_is_an_error_and_nothing_is_recorded(gifting, world) -> None:
+    with pytest.raises(UnknownReference, match="nothing-such"):
+        _send(gifting, world, "k", GiftRequest("an", "bo", "nothing-such"))
+    assert _count(world, tables.decisions) == 0
+    assert _count(world, tables.idempotency) == 0
+
+
+def test_tenth_gift_of_the_day_is_sent_and_the_eleventh_denied(gifting, world) -> None:
+    effects = [_send(gifting, world, f"k{n}").effect for n in range(11)]
+    assert effects == [Effect.ALLOW] * 10 + [Effect.DENY]
+    assert _count(world, tables.gifts) == 10
+
+
+def test_cap_returns_at_midnight_of_the_senders_zone(gifting, world) -> None:
+    for n in range(10):
+        _send(gifting, world, f"k{n}")
+    before_midnight, after = world.now + 12 * HOUR - 1, world.now + 12 * HOUR
+    assert _send(gifting, world, "late", at=before_midnight).reasons == ("DAILY_CAP_REACHED",)
+    assert _send(gifting, world, "next", at=after).effect is Effect.ALLOW
+
+
+def test_own_limit_is_effective_for_the_next_check(gifting, world) -> None:
+    world.tell(LimitChanged("l", world.now, "an", 0, None))
+    assert gifting.check(COFFEE, world.now).answer.reasons == ("OWN_LIMIT_REACHED",)
+
+
+def test_send_writes_gift_counters_stock_and_tie_together(gifting, world) -> None:
+    world.item("limited", stock=2)
+    answer = _send(gifting, world, "k", GiftRequest("an", "bo", "limited"))
+    gift = gifting.find(answer.gift)
+    assert (gift.state, gift.price_fen, gift.decision_id) == (
+        GiftState.SENT,
+        900,
+        answer.decision_id,
+    )
+    with world.database.reading() as unit:
+        counters = unit.execute(select(tables.counters)).all()
+        [stock] = unit.execute(
+            select(tables.items.c.stock).where(tables.items.c.item == "limited")
+        ).scalars()
+        [tie] = unit.execute(select(tables.ties)).all()
+    assert {(c.scope, c.gifts, c.fen) for c in counters} == {
+        ("sender", 1, 900),
+        ("pair", 1, 900),
+        ("recipient", 1, 900),
+    }
+    assert stock == 1
+    assert from_bytes(DEFAULT_LAYOUT, tie.state)[DEFAULT_LAYOUT.counts][Kind.GIFT] == 1
+
+
+def test_limited_stock_sells_out_exactly(gifting, world) -> None:
+    world.item("limited", stock=2)
+    request = GiftRequest("an", "bo", "limited")
+    reasons = [_send(gifting, world, f"k{n}", request).reasons for n in range(3)]
+    assert reasons == [(), (), ("ITEM_UNAVAILABLE",)]
+
+
+def test_retry_with_the_same_key_gets_the_first_answer_and_makes_one_gift(gifting, world) -> None:
+    first = _send(gifting, world, "k")
+    assert _send(gifting, world, "k") == first
+    assert _count(world, tables.gifts) == 1
+
+
+def test_denial_is_the_same_answer_for_its_key_even_when_it_would_now_pass(gifting, world) -> None:
+    stranger = GiftRequest("an", "cy", "coffee")
+    denied = _send(gifting, world, "k", stranger)
+    world.befriend("an", "cy")
+    assert _send(gifting, world, "k", stranger) == denied
+    assert _send(gifting, world, "k2", stranger).effect is Effect.ALLOW
+
+
+def test_key_with_another_body_is_a_conflict_and_sends_nothing(gifting, world) -> None:
+    _send(gifting, world, "k")
+    with pytest.raises(IdempotencyConflict):
+        _send(gifting, world, "k", body="other")
+    assert _count(world, tables.gifts) == 1
+
+
+def test_dear_gift_on_a_dormant_tie_is_held_and_on_a_close_one_sent(world, policy) -> None:
+    world.item("watch", price_fen=100_000)
+    request = GiftRequest("an", "bo", "watch")
+    for tie_class, state in ((TieClass.DORMANT, "held"), (TieClass.CLOSE, "sent")):
+        gifting = Gifting(world.database, GiftPolicy(policy, WithTies(tie_class)))
+        answer = _send(gifting, world, f"k-{state}", request)
+        assert gifting.find(answer.gift).state == state
+        assert answer.model == ModelRef("ties", "7")
+
+
+def test_unknown_tie_counts_as_dormant(gifting, world) -> None:
+    world.item("watch", price_fen=100_000)
+    answer = gifting.check(GiftRequest("an", "bo", "watch"), world.now, explain=True)
+    assert answer.answer.effect is Effect.REVIEW
+    [trace] = answer.traces
+    assert ("pair.tie_class", "dormant") in [(c.attribute, c.value) for c in trace.conditions]
+
+
+def test_held_gift_reserves_caps_but_is_no_tie_event(world, policy) -> None:
+    world.item("watch", price_fen=100_000)
+    gifting = Gifting(world.database, GiftPolicy(policy, NoModels()))
+    _send(gifting, world, "k", GiftRequest("an", "bo", "watch"))
+    assert _count(world, tables.counters) == 3
+    assert _count(world, tables.ties) == 0
+
+
+def test_concurrent_senders_never_pass_the_cap_and_duplicates_make_one_gift(
+    gifting, world
+) -> None:
+    def attempt(n: int) -> bool:
+        # Every key twice, and the answer to both must agree.
+        return _send(gifting, world, f"k{n % 15}").gift is not None
+
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(attempt, range(30)))
+    assert _count(world, tables.gifts) == 10
+    assert sum(outcomes) == 20
+
+
+def test_crossing_senders_both_finish(gifting, world) -> None:
+    def attempt(n: int) -> Effect:
+        sender, recipient = ("an", "bo") if n % 2 else ("bo", "an")
+        return _send(gifting, world, f"k{n}", GiftRequest(sender, recipient, "coffee")).effect
+
+    with ThreadPoolExecutor(8) as pool:
+        effects = list(pool.map(attempt, range(20)))
+    assert effects == [Effect.ALLOW] * 20
+
+
+def test_unfriending_between_check_and_send_is_seen(gifting, world) -> None:
+    assert gifting.check(COFFEE, world.now).answer.effect is Effect.ALLOW
+    world.tell(FriendshipChanged("u", world.now, "bo", "an", False))
+    assert _send(gifting, world, "k").reasons == ("NOT_TWO_WAY_FRIENDS",)
+
+
+def test_failure_after_the_decision_leaves_nothing_behind(gifting, world, monkeypatch) -> None:
+    from engine.ledger import ties
+
+    class Broken(LishangError):
+        pass
+
+    def fail(*_):
+        raise Broken("torn")
+
+    monkeypatch.setattr(ties, "append", fail)
+    with pytest.raises(Broken):
+        _send(gifting, world, "k")
+    monkeypatch.undo()
+    for table in (tables.gifts, tables.decisions, tables.counters, tables.idempotency):
+        assert _count(world, table) == 0
+    assert _send(gifting, world, "k").effect is Effect.ALLOW
+
+
+def test_check_reads_its_facts_in_two_round_trips(gifting, world) -> None:
+    from sqlalchemy import event
+
+    gifting.check(COFFEE, world.now)
+    statements: list[str] = []
+
+    def count(_conn, _cursor, statement, *_):
+        statements.append(statement)
+
+    event.listen(world.database.engine, "before_cursor_execute", count)
+    gifting.check(COFFEE, world.now)
+    event.remove(world.database.engine, "before_cursor_execute", count)
+    selects = [s for s in statements if s.lstrip().upper().startswith(("WITH", "SELECT"))]
+    assert len(selects) == 2
