@@ -1,0 +1,1 @@
+"""The subcommands of `lishang`, each imported only when it is used."""

@@ -1,0 +1,76 @@
+"""`lishang benchmark`: judge the models on files, beside baselines in the same run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from api.commands.mapping import mapping_option
+from engine.domain.errors import InvalidInput
+from training.benchmark.report import emit
+from training.benchmark.ties import benchmark_ties, write_scores
+from training.importing.interactions import read_interactions
+from training.importing.values import MICROSECONDS, TimeUnit
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_OUT = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.group()
+def benchmark() -> None:
+    """Judge the models on files, beside baselines in the same run."""
+
+
+@benchmark.command()
+@click.option("--interactions", type=_FILE, required=True, help="A log in the import format.")
+@click.option("--cutoffs", required=True, help="T1,T2,…: when to judge, in the file's unit.")
+@click.option("--horizon", type=float, required=True, help="How far ahead, in the same unit.")
+@click.option(
+    "--time-unit",
+    type=click.Choice(["s", "d"]),
+    default="s",
+    show_default=True,
+    help="Of numeric times in the file, of the cut-offs and of the horizon.",
+)
+@mapping_option
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--scores", type=_OUT, help="Write every pair's scores as CSV.")
+@click.option("--json", "json_path", type=_OUT, help="Write the numbers as JSON.")
+def ties(
+    interactions: Path,
+    cutoffs: str,
+    horizon: float,
+    time_unit: TimeUnit,
+    mapping: dict[str, str],
+    seed: int,
+    scores: Path | None,
+    json_path: Path | None,
+) -> None:
+    """Judge tie strength: of the pairs that exchanged before a cut-off, who will again?
+
+    For unordered pairs with an exchange before the cut-off; the model at a cut-off learns only
+    from windows that had ended by then.
+    """
+    unit = MICROSECONDS[time_unit]
+    columns = read_interactions(interactions, mapping, time_unit)
+    judged = benchmark_ties(
+        columns.sender,
+        columns.recipient,
+        columns.weight,
+        columns.kind,
+        columns.occurred_at,
+        [round(cutoff * unit) for cutoff in _numbers(cutoffs)],
+        round(horizon * unit),
+        seed,
+    )
+    emit(judged.report(), json_path)
+    if scores is not None:
+        write_scores(judged, scores, unit)
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise InvalidInput(f"cannot read the cut-offs {text!r}", "write 14,16,18,21") from error
