@@ -6,17 +6,17 @@ LISHANG_HOME ?= var
 export PORT LISHANG_HOME
 BIN := $(VENV)/bin
 
-.PHONY: install install-test demo test test-all lint lock clean
+.PHONY: install install-test demo demo-stop test test-all lint lock clean
 
 install: $(VENV)/.installed
 install-test: $(VENV)/.installed-test
 
 # pip's own resolver is off: the lock file with its hashes is the whole truth.
-$(VENV)/bin/python:
+$(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: requirements.lock setup.cfg pyproject.toml | $(VENV)/bin/python
+$(VENV)/.installed: requirements.lock setup.cfg pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -27,6 +27,9 @@ $(VENV)/.installed-test: requirements-test.lock $(VENV)/.installed
 
 demo: install
 	$(BIN)/lishang demo
+
+demo-stop:
+	$(BIN)/lishang demo --stop
 
 test: install-test
 	$(BIN)/python -m pytest -m "not slow"

@@ -25,9 +25,7 @@ from training.simulate import write_town
     show_default=True,
     help="The first day.",
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder for the files (<home>/town)."
-)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the files (<home>/town).")
 @click.option("--load", is_flag=True, help="Import the town into the ledger as well.")
 @click.pass_obj
 def simulate(
@@ -46,7 +44,9 @@ def simulate(
     """
     folder = out or context.settings.home / "town"
     first_day = start.replace(tzinfo=UTC).date()
-    summary = write_town(folder, people, days, seed, first_day, lambda step: click.echo(step, err=True))
+    summary = write_town(
+        folder, people, days, seed, first_day, lambda step: click.echo(step, err=True)
+    )
     click.echo(f"{folder}: {summary}")
     if load:
         import_and_show(context.database(), town_files(folder), ImportOptions())
