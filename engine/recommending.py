@@ -92,7 +92,7 @@ class Recommending:
             candidates = [c for c in candidates if c.item in items and _affordable(items, c, wish)]
             before = self._decide(unit, wish, reading, [c.item for c in candidates], at)
             lawful = [c for c in candidates if before[c.item].verdict.allowed]
-            ranked = _rank(ranker, context, lawful, items)[:how_many]
+            ranked = _sound(_rank(ranker, context, lawful, items), lawful)[:how_many]
             after = self._decide(unit, wish, reading, [r.item for r in ranked], at)
         ideas = [r for r in ranked if after[r.item].verdict.allowed]
         with self._database.writing() as unit:
@@ -156,6 +156,13 @@ def _rank(
     if ranker is not None:
         return ranker.rank(context, candidates, [items[c.item] for c in candidates])
     return [RankedGift(c.item, c.score, "POPULAR") for c in candidates]
+
+
+def _sound(ranked: Sequence[RankedGift], lawful: Sequence[GiftCandidate]) -> list[RankedGift]:
+    """Keep of what a ranker returns the first mention of each item it was given."""
+    given = {candidate.item for candidate in lawful}
+    first = {ranked_gift.item: ranked_gift for ranked_gift in reversed(ranked)}
+    return [r for r in ranked if r.item in given and first[r.item] is r]
 
 
 def _notes(

@@ -61,6 +61,8 @@ class _Person:
     events: list[OfferEventRow]
     signals: tuple[ItemSignal, ...]
     categories: tuple[str, ...]
+    brands: tuple[str | None, ...]
+    """The category and the brand of each signal's item."""
 
 
 class Targeting:
@@ -135,15 +137,15 @@ def _read_people(unit: Unit, people: Sequence[str], at: int) -> dict[str, _Perso
     events = offers.read_offer_events(unit, people, at)
     signals = histories.read_signals(unit, willing, at)
     items = histories.read_items(unit, [s.item for some in signals.values() for s in some])
+    seen = {p: [items.get(s.item) for s in signals.get(p, ())] for p in people}
     return {
         person: _Person(
             facts=known.get(person, PersonFacts()),
             agreed=agreed[person],
             events=events[person],
             signals=signals.get(person, ()),
-            categories=tuple(
-                items[s.item].category if s.item in items else "" for s in signals.get(person, ())
-            ),
+            categories=tuple(i.category if i else "" for i in seen[person]),
+            brands=tuple(i.brand if i else None for i in seen[person]),
         )
         for person in people
     }
@@ -182,6 +184,9 @@ def _context(
         category_redeemed=_count(same_category, "redeemed"),
         brand_redeemed=_count(same_brand, "redeemed"),
         friends_redeemed=friends_redeemed,
+        brand_signals=read.brands.count(view.brand),
+        brand_shown=_count(same_brand, "shown"),
+        offer_shown=_count([event for event in events if event.offer == view.offer], "shown"),
     )
 
 

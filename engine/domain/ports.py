@@ -49,9 +49,19 @@ class TieScorer(Protocol):
         ...
 
 
+SENT = "sent"
+"""The kind of signal a sender leaves by giving an item away."""
+RECEIVED = "received"
+"""The kind of signal a recipient leaves by accepting a gift, at that time."""
+HISTORY_LIMIT = 200
+"""How many signals, the newest, of one person are looked at."""
+FRIENDS_HISTORY_LIMIT = 300
+"""How many signals, the newest, of all a recipient's friends together are looked at."""
+
+
 @dataclass(frozen=True, slots=True)
 class ItemSignal:
-    """Something a person did with an item: bought, liked, wished, or received as a gift."""
+    """Something a person did with an item: bought, liked, wished, `SENT` or `RECEIVED` it."""
 
     item: str
     kind: str
@@ -121,6 +131,8 @@ class OfferView:
     price_fen: int
     starts_at: int
     ends_at: int
+    list_price_fen: int = 0
+    """The catalogue price of the item on offer; nought where the offer names no item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +155,12 @@ class OfferContext:
     brand_redeemed: int = 0
     friends_redeemed: int = 0
     """How many friends redeemed an offer of this brand."""
+    brand_signals: int = 0
+    """How many signals of `history` are of this brand's items."""
+    brand_shown: int = 0
+    """How often this person was shown any offer of this brand."""
+    offer_shown: int = 0
+    """How often this person was shown this very offer."""
 
 
 @dataclass(frozen=True, slots=True)

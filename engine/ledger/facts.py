@@ -54,7 +54,9 @@ def read_pair_context(
             recipient_day=local_day(at, row[2] or DEFAULT_ZONE),
             out=from_bytes(DEFAULT_LAYOUT, row[3]),
             back=from_bytes(DEFAULT_LAYOUT, row[4]),
-            scorable=not (row[5] or _too_young(row[6], row[7], at) or _too_young(row[8], row[9], at)),
+            scorable=not (
+                row[5] or _too_young(row[6], row[7], at) or _too_young(row[8], row[9], at)
+            ),
         )
         for row in sorted(rows, key=lambda row: row[0])
     ]

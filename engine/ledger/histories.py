@@ -9,45 +9,56 @@ from sqlalchemy import Connection
 from engine.domain.clock import DAY
 from engine.domain.gifts import GiftState, Item
 from engine.domain.people import GRANTED_BY_DEFAULT, Purpose
-from engine.domain.ports import ItemSignal
+from engine.domain.ports import (
+    FRIENDS_HISTORY_LIMIT,
+    HISTORY_LIMIT,
+    RECEIVED,
+    SENT,
+    ItemSignal,
+)
 from engine.ledger.facts import ITEM_COLUMNS, item_from_row
 from engine.ledger.statements import Statement, run_listed
 
-HISTORY = 200
-"""How many of a person's newest signals are read."""
-FRIENDS_HISTORY = 500
-"""How many of the friends' newest signals are read, all friends together."""
 POPULAR_DAYS = 90
 
 _REFUSED = ", ".join(f"'{s.value}'" for s in (GiftState.HELD, GiftState.CANCELLED))
+_TAKEN = ", ".join(f"'{s.value}'" for s in (GiftState.ACCEPTED, GiftState.REDEEMED))
+_TAKEN_AT = "COALESCE(outcome_at, occurred_at)"
 # A recipient's history holds only what was accepted; a sender's only what was sent, whatever
-# became of it, so that a decline shows nowhere.
+# became of it, so that a decline shows nowhere. Signals of one time are ordered as in training.
+_EVENTS = """
+SELECT 'e:' || event AS signal, person, item, kind, occurred_at FROM item_events
+  WHERE person IN ({of}) AND occurred_at < :at_now
+"""
+_GIFTS_TAKEN = f"""
+SELECT 'r:' || gift, recipient, item, '{RECEIVED}', {_TAKEN_AT} FROM gifts
+  WHERE recipient IN ({{of}}) AND {_TAKEN_AT} < :at_now AND state IN ({_TAKEN})
+"""
+_GIFTS_SENT = f"""
+SELECT 's:' || gift, sender, item, '{SENT}', occurred_at FROM gifts
+  WHERE sender IN ({{of}}) AND occurred_at < :at_now AND state NOT IN ({_REFUSED})
+"""
 _SIGNALS = f"""
 SELECT person, item, kind, occurred_at FROM (
   SELECT person, item, kind, occurred_at,
-    ROW_NUMBER() OVER (PARTITION BY person ORDER BY occurred_at DESC, item) AS place
-  FROM (
-    SELECT person, item, kind, occurred_at FROM item_events
-      WHERE person IN ({{listed}}) AND occurred_at <= :at_now
-    UNION ALL
-    SELECT recipient, item, 'received', occurred_at FROM gifts
-      WHERE recipient IN ({{listed}}) AND occurred_at <= :at_now
-        AND state IN ('accepted', 'redeemed')
-    UNION ALL
-    SELECT sender, item, 'gave', occurred_at FROM gifts
-      WHERE sender IN ({{listed}}) AND occurred_at <= :at_now AND state NOT IN ({_REFUSED})
-  ) signals
-) placed WHERE place <= {HISTORY} ORDER BY person, place
-"""
-_FRIENDS_SIGNALS = Statement(f"""
-SELECT e.item, e.kind, e.occurred_at
-FROM friendships f
+    ROW_NUMBER() OVER (PARTITION BY person ORDER BY occurred_at DESC, signal) AS place
+  FROM ({_EVENTS} UNION ALL {_GIFTS_TAKEN} UNION ALL {_GIFTS_SENT}) signals
+) placed WHERE place <= {HISTORY_LIMIT} ORDER BY person, place
+""".replace("{of}", "{listed}")
+_FRIENDS = """
+SELECT f.friend FROM friendships f
+JOIN friendships b ON b.person = f.friend AND b.friend = f.person
+  AND b.since <= :at_now AND (b.until IS NULL OR b.until > :at_now)
 JOIN consents c ON c.person = f.friend AND c.purpose = 'gift_suggestions' AND c.granted = TRUE
   AND c.since <= :at_now AND (c.until IS NULL OR c.until > :at_now)
-JOIN item_events e ON e.person = f.friend AND e.occurred_at <= :at_now
 WHERE f.person = :person AND f.since <= :at_now AND (f.until IS NULL OR f.until > :at_now)
-ORDER BY e.occurred_at DESC, e.item LIMIT {FRIENDS_HISTORY}
-""")
+"""
+_FRIENDS_SIGNALS = Statement(
+    f"""
+SELECT item, kind, occurred_at FROM ({_EVENTS} UNION ALL {_GIFTS_TAKEN}) signals
+ORDER BY occurred_at DESC, signal LIMIT {FRIENDS_HISTORY_LIMIT}
+""".replace("{of}", _FRIENDS)
+)
 _CONSENTS = """
 SELECT person, granted FROM consents
 WHERE person IN ({listed}) AND purpose = :purpose
@@ -72,7 +83,7 @@ SELECT MAX(newest) FROM (
 def read_signals(
     connection: Connection, people: Sequence[str], at: int
 ) -> dict[str, tuple[ItemSignal, ...]]:
-    """Return each person's newest signals as of `at` (microseconds), newest first."""
+    """Return each person's newest signals before `at` (microseconds), newest first."""
     found: dict[str, list[ItemSignal]] = {person: [] for person in people}
     for person, *signal in run_listed(connection, _SIGNALS, people, at_now=at):
         found[person].append(ItemSignal(*signal))
@@ -80,7 +91,10 @@ def read_signals(
 
 
 def read_friends_signals(connection: Connection, person: str, at: int) -> tuple[ItemSignal, ...]:
-    """Return what `person`'s friends who agreed to suggestions did lately, newest first."""
+    """Return the newest signals, newest first, of `person`'s friends who agreed to suggestions.
+
+    Friends hold each other, both ways; what they gave away says nothing of their taste.
+    """
     rows = _FRIENDS_SIGNALS.run(connection, person=person, at_now=at)
     return tuple(ItemSignal(*row) for row in rows)
 

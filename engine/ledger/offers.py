@@ -28,8 +28,10 @@ class OfferEventRow:
 
 
 _OFFERS = """
-SELECT offer, brand, category, value_fen, price_fen, starts_at, ends_at FROM offers
-WHERE offer IN ({listed})
+SELECT o.offer, o.brand, o.category, o.value_fen, o.price_fen, o.starts_at, o.ends_at,
+  COALESCE(i.price_fen, 0)
+FROM offers o LEFT JOIN items i ON i.item = o.item
+WHERE o.offer IN ({listed})
 """
 _PEOPLE = """
 SELECT person, birth_date, zone, day_gifts_limit, day_fen_limit FROM people
@@ -38,13 +40,13 @@ WHERE person IN ({listed})
 _EVENTS = """
 SELECT e.person, e.offer, o.brand, o.category, e.kind, e.occurred_at
 FROM offer_events e JOIN offers o ON o.offer = e.offer
-WHERE e.person IN ({listed}) AND e.occurred_at <= :at_now
+WHERE e.person IN ({listed}) AND e.occurred_at < :at_now
 ORDER BY e.person, e.occurred_at
 """
 _FRIENDS_REDEEMED = """
 SELECT f.person, o.brand, COUNT(DISTINCT e.person)
 FROM friendships f
-JOIN offer_events e ON e.person = f.friend AND e.kind = 'redeemed' AND e.occurred_at <= :at_now
+JOIN offer_events e ON e.person = f.friend AND e.kind = 'redeemed' AND e.occurred_at < :at_now
 JOIN offers o ON o.offer = e.offer
 WHERE f.person IN ({listed})
   AND f.since <= :at_now AND (f.until IS NULL OR f.until > :at_now)
@@ -72,7 +74,7 @@ def read_people(connection: Connection, people: Sequence[str]) -> dict[str, Pers
 def read_offer_events(
     connection: Connection, people: Sequence[str], at: int
 ) -> dict[str, list[OfferEventRow]]:
-    """Return each person's offer events up to `at` (microseconds), oldest first."""
+    """Return each person's offer events before `at` (microseconds), oldest first."""
     found: dict[str, list[OfferEventRow]] = {person: [] for person in people}
     for row in run_listed(connection, _EVENTS, people, at_now=at):
         found[row[0]].append(OfferEventRow(*row[1:]))

@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
-from engine.domain.clock import DAY, HOUR
+from engine.domain.clock import DAY, HOUR, local_date
 from engine.domain.errors import IdempotencyConflict, LishangError, UnknownReference
 from engine.domain.events import FriendshipChanged, LimitChanged, PersonChanged
 from engine.domain.gifts import GiftRequest, GiftState, Scene
@@ -17,7 +17,7 @@ from engine.domain.ports import ModelRef, TieClass, TieScore
 from engine.domain.verdicts import Effect
 from engine.gift_policy import GiftPolicy
 from engine.gifting import Gifting
-from engine.ledger import decisions, tables
+from engine.ledger import decisions, tables, ties
 from engine.ledger.idempotency import RequestKey
 from engine.policy.engine import PolicyEngine
 
@@ -120,8 +120,6 @@ def test_friend_gift_from_outside_the_chat_is_denied(gifting, world) -> None:
 
 
 def test_minor_is_denied_from_birthday_minus_a_day_and_allowed_on_it(gifting, world) -> None:
-    from engine.domain.clock import local_date
-
     today = local_date(world.now)
     world.tell(PersonChanged("p", world.now, "an", today.replace(year=today.year - 18)))
     assert gifting.check(COFFEE, world.now).answer.effect is Effect.ALLOW
@@ -233,9 +231,7 @@ def test_held_gift_reserves_caps_but_is_no_tie_event(world, policy) -> None:
     assert _count(world, tables.ties) == 0
 
 
-def test_concurrent_senders_never_pass_the_cap_and_duplicates_make_one_gift(
-    gifting, world
-) -> None:
+def test_concurrent_senders_never_pass_the_cap_and_duplicates_make_one_gift(gifting, world) -> None:
     def attempt(n: int) -> bool:
         # Every key twice, and the answer to both must agree.
         return _send(gifting, world, f"k{n % 15}").gift is not None
@@ -263,8 +259,6 @@ def test_unfriending_between_check_and_send_is_seen(gifting, world) -> None:
 
 
 def test_failure_after_the_decision_leaves_nothing_behind(gifting, world, monkeypatch) -> None:
-    from engine.ledger import ties
-
     class Broken(LishangError):
         pass
 
@@ -281,8 +275,6 @@ def test_failure_after_the_decision_leaves_nothing_behind(gifting, world, monkey
 
 
 def test_check_reads_its_facts_in_two_round_trips(gifting, world) -> None:
-    from sqlalchemy import event
-
     gifting.check(COFFEE, world.now)
     statements: list[str] = []
 

@@ -38,7 +38,7 @@ def test_ensure_leaves_an_older_schema_alone_and_says_what_to_run(sqlite_url: st
 
 
 def test_writing_leaves_no_trace_when_it_fails(database: Database) -> None:
-    with pytest.raises(RuntimeError), database.writing() as unit:  # noqa: PT012
+    with pytest.raises(RuntimeError), database.writing() as unit:
         unit.execute(insert(tables.people).values(PERSON))
         raise RuntimeError
     with database.reading() as unit:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
 from engine.domain.clock import DAY
+from engine.domain.errors import InvalidInput
 from engine.domain.events import Interacted
 from engine.domain.pair_state import DEFAULT_LAYOUT, from_bytes
 from engine.ledger import intake, tables
@@ -99,8 +100,6 @@ def test_read_others_names_both_directions_once(database: Database) -> None:
         assert read_others(unit, "nobody") == []
 
 
-def test_state_of_another_layout_is_refused_with_a_hint(database: Database) -> None:
-    from engine.domain.errors import InvalidInput
-
+def test_state_of_another_layout_is_refused_with_a_hint() -> None:
     with pytest.raises(InvalidInput, match="rebuild"):
         from_bytes(DEFAULT_LAYOUT, b"\0" * 16)

@@ -1,0 +1,204 @@
+"""Conditions to durable_rules rulesets that stay inside the envelope where its matcher is sound.
+
+Every condition becomes alternatives (a disjunctive normal form) and every alternative one rule: a
+plain conjunction of comparisons behind a `kind` guard. So there is no `$or`, no `$nex`, no `$not`,
+no arithmetic, no regular expression and no ordering of texts in what the engine is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import orjson
+
+from engine.domain.errors import PackInvalid
+from engine.domain.verdicts import FactValue
+from engine.policy.attribute_names import KIND, attribute_name
+from engine.policy.conditions import (
+    AllOf,
+    AnyOf,
+    Comparison,
+    Condition,
+    FactName,
+    Membership,
+    Negation,
+    Operator,
+)
+from engine.policy.packs import Rule
+
+MOST_ALTERNATIVES = 60
+"""In one ruleset: durable_rules fails with error 303 when 65 rules fire at once."""
+
+MOST_COMPARISONS = 100
+"""In one alternative: durable_rules allows 512 conditions under one node."""
+
+FACT, SENTINEL = "fact", "sentinel"
+"""The kinds of fact that the wrapper asserts."""
+
+WITNESS = "w"
+"""Fires on every fact, so that silence is never mistaken for consent."""
+
+SENTINEL_RULE = "s"
+"""Fires once after creation: a ruleset that never fired cannot be deleted safely."""
+
+Term = dict[str, object]
+Alternative = tuple[Comparison, ...]
+
+_OPERATORS = {
+    Operator.NOT_EQUAL: "$neq",
+    Operator.LESS: "$lt",
+    Operator.AT_MOST: "$lte",
+    Operator.MORE: "$gt",
+    Operator.AT_LEAST: "$gte",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ruleset:
+    """What one durable_rules engine is made from."""
+
+    name: str
+    definition: str
+    """JSON."""
+    facts: tuple[str, ...]
+    """The catalogue names that the rules read: only these are asserted."""
+    rules: Mapping[str, int]
+    """The engine's rule name → the index of the rule it stands for."""
+
+
+def compile_rules(name: str, rules: Sequence[Rule]) -> tuple[Ruleset, ...]:
+    """Compile a pack's rules into as few rulesets as the engine's limits allow.
+
+    Parameters
+    ----------
+    name
+        What the rulesets are called; a number is appended.
+    rules
+        The rules in pack order; a fired rule is reported by its index here.
+
+    Raises
+    ------
+    PackInvalid
+        If a rule has too many alternatives or comparisons.
+    """
+    groups: list[dict[str, tuple[int, Alternative]]] = [{}]
+    for index, rule in enumerate(rules):
+        found = alternatives(rule)
+        if len(groups[-1]) + len(found) > MOST_ALTERNATIVES:
+            groups.append({})
+        for number, alternative in enumerate(found):
+            groups[-1][f"r{index}.{number}"] = index, alternative
+    return tuple(_ruleset(f"{name}_{n}", group) for n, group in enumerate(groups))
+
+
+def alternatives(rule: Rule) -> tuple[Alternative, ...]:
+    """Return the conjunctions of comparisons of which one must hold for `rule` to fire.
+
+    Raises
+    ------
+    PackInvalid
+        If they are more than the engine can take.
+    """
+    positive = _without_negation(rule.condition, negated=False)
+    count = _count(positive)
+    if count > MOST_ALTERNATIVES:
+        raise PackInvalid(
+            f"{rule.written_at}: the rule {rule.id!r} has {count} alternatives",
+            f"at most {MOST_ALTERNATIVES}: write several rules, or ask for a derived fact",
+        )
+    found = tuple(dict.fromkeys(tuple(dict.fromkeys(a)) for a in _alternatives(positive)))
+    longest = max(map(len, found))
+    if longest > MOST_COMPARISONS:
+        raise PackInvalid(
+            f"{rule.written_at}: the rule {rule.id!r} joins {longest} comparisons",
+            f"at most {MOST_COMPARISONS}: write several rules",
+        )
+    return found
+
+
+def _without_negation(condition: Condition, *, negated: bool) -> Condition:
+    """Push negations down to the comparisons, and spell memberships out."""
+    match condition:
+        case Comparison(fact, operator, other):
+            return Comparison(fact, operator.negated, other) if negated else condition
+        case Membership(fact, values):
+            operator = Operator.NOT_EQUAL if negated else Operator.EQUAL
+            parts: tuple[Condition, ...] = tuple(Comparison(fact, operator, v) for v in values)
+            return AllOf(parts) if negated else AnyOf(parts)
+        case AllOf(parts) | AnyOf(parts):
+            inner = tuple(_without_negation(part, negated=negated) for part in parts)
+            return AllOf(inner) if isinstance(condition, AllOf) is not negated else AnyOf(inner)
+        case Negation(part):
+            return _without_negation(part, negated=not negated)
+
+
+def _count(condition: Condition) -> int:
+    """Count alternatives before they are built: a short condition can have millions."""
+    match condition:
+        case AnyOf(parts):
+            return sum(map(_count, parts))
+        case AllOf(parts):
+            total = 1
+            for part in parts:
+                total *= _count(part)
+            return total
+    return 1
+
+
+def _alternatives(condition: Condition) -> list[Alternative]:
+    match condition:
+        case Comparison():
+            return [(condition,)]
+        case AnyOf(parts):
+            return [found for part in parts for found in _alternatives(part)]
+        case AllOf(parts):
+            return [
+                tuple(comparison for chosen in choice for comparison in chosen)
+                for choice in product(*map(_alternatives, parts))
+            ]
+    raise PackInvalid(f"{type(condition).__name__} was not spelt out before compiling")
+
+
+def _ruleset(name: str, group: Mapping[str, tuple[int, Alternative]]) -> Ruleset:
+    definition = {
+        rule: _rule(FACT, [_term(comparison) for comparison in alternative])
+        for rule, (_, alternative) in group.items()
+    }
+    definition[WITNESS] = _rule(FACT, [])
+    definition[SENTINEL_RULE] = _rule(SENTINEL, [])
+    read = dict.fromkeys(
+        fact
+        for _, alternative in group.values()
+        for comparison in alternative
+        for fact in _facts(comparison)
+    )
+    return Ruleset(
+        name=name,
+        # orjson on both sides: texts are compared as the engine reads them, escapes and all.
+        definition=orjson.dumps(definition).decode(),
+        facts=tuple(read),
+        rules={rule: index for rule, (index, _) in group.items()},
+    )
+
+
+def _rule(kind: str, terms: Sequence[Term]) -> dict[str, object]:
+    return {"all": [{"m": {"$and": [{KIND: kind}, *terms]}}]}
+
+
+def _term(comparison: Comparison) -> Term:
+    attribute, other = attribute_name(comparison.fact), _operand(comparison.other)
+    if comparison.operator is Operator.EQUAL:
+        return {attribute: other}
+    return {_OPERATORS[comparison.operator]: {attribute: other}}
+
+
+def _operand(other: FactValue | FactName) -> object:
+    return {"$m": attribute_name(other.name)} if isinstance(other, FactName) else other
+
+
+def _facts(comparison: Comparison) -> tuple[str, ...]:
+    if isinstance(comparison.other, FactName):
+        return comparison.fact, comparison.other.name
+    return (comparison.fact,)

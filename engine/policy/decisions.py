@@ -1,0 +1,15 @@
+"""Which decisions exist, each with the catalogue of facts its packs may read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from engine.policy.catalogue import FactCatalogue
+from engine.policy.gift_facts import GIFT_SEND
+from engine.policy.offer_facts import OFFER_SHOW
+
+CATALOGUES: Mapping[str, FactCatalogue] = MappingProxyType(
+    {catalogue.decision: catalogue for catalogue in (GIFT_SEND, OFFER_SHOW)}
+)
+"""Every decision's catalogue by the decision's name."""

@@ -1,0 +1,190 @@
+"""durable_rules behind its guard: one call order, one session, and no silence taken for consent.
+
+The C module locks sessions, matches nothing or kills the process when it is used in another order
+than the one here. Whatever is not exactly as expected raises PolicyError, and the engine it
+happened in is never asked again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+
+import durable_rules_engine as durable
+import orjson
+
+from engine.domain.errors import PolicyError
+from engine.policy.attribute_names import KIND, attribute_name
+from engine.policy.catalogue import FactCatalogue, Row, picker
+from engine.policy.compiling import FACT, SENTINEL, SENTINEL_RULE, WITNESS, Ruleset
+
+Fired = frozenset[int]
+"""The indices of the rules that fired."""
+
+MOST_RETIRED = 64
+"""Engines given up before a pool refuses to make more: each keeps its memory (about 0.3 MB), since
+deleting an engine in an unknown state can end the process."""
+
+_SID, _ID = "0", "1"
+_IDENTITY = orjson.dumps({"id": _ID, "sid": _SID}).decode()
+_SENTINEL_FACT = orjson.dumps({"id": _ID, "sid": _SID, KIND: SENTINEL}).decode()
+_ACCEPTED = 0
+_NOTHING: Fired = frozenset()
+_UNKNOWN = -1
+_FAULTS = (durable.error, MemoryError, SystemError, ValueError, TypeError)
+
+
+class _Engine:
+    """One durable_rules ruleset with the one session it ever has; for one thread at a time."""
+
+    def __init__(self, ruleset: Ruleset, catalogue: FactCatalogue) -> None:
+        self._rules: Mapping[str, int] = ruleset.rules
+        self._pick = picker([catalogue.place(fact) for fact in ruleset.facts])
+        # The kind stands last: the witness then proves that the fact was read to its end.
+        self._keys = ("id", "sid", *map(attribute_name, ruleset.facts), KIND)
+        # Sentinel and witness can join every rule; one answer more means an endless loop.
+        self._most_answers = len(ruleset.rules) + 3
+        self._handle: int = durable.create_ruleset(ruleset.name, ruleset.definition)
+        accepted, self._session = durable.assert_fact(self._handle, _SENTINEL_FACT)
+        if accepted != _ACCEPTED or self._drain() != [SENTINEL_RULE]:
+            raise PolicyError("a new rules engine did not fire its sentinel")
+        self._retract()
+
+    def fired(self, row: Row) -> Fired:
+        """Return which rules fire on one catalogue row."""
+        values = (_ID, _SID, *self._pick(row), FACT)
+        fact = orjson.dumps(dict(zip(self._keys, values, strict=True))).decode()
+        accepted, session = durable.assert_fact(self._handle, fact)
+        if accepted != _ACCEPTED or session != self._session:
+            raise PolicyError(f"the rules engine did not accept the facts (result {accepted})")
+        names = self._drain()
+        self._retract()
+        if names == [WITNESS]:
+            return _NOTHING
+        names.remove(WITNESS)  # a ValueError if it kept silent
+        found = frozenset(self._rules.get(name, _UNKNOWN) for name in names)
+        if _UNKNOWN in found or len(set(names)) != len(names):
+            raise PolicyError("the rules engine reported a rule twice or one that is not there")
+        return found
+
+    def close(self) -> None:
+        """Free the engine; the sentinel has fired, which makes this order safe."""
+        durable.delete_state(self._handle, _SID)
+        durable.delete_ruleset(self._handle)
+
+    def _drain(self) -> list[str]:
+        """Run the session's pending matches to the end and return the names of their rules.
+
+        Only after an accepted fact: `complete` without a started action ends the process.
+        """
+        handle, session = self._handle, self._session
+        started = durable.start_action_for_state(handle, session)
+        if started is None:
+            raise PolicyError("the rules engine accepted the facts and answered nothing")
+        answer: str | None = started[1]
+        names: list[str] = []
+        while answer is not None:
+            # The answer is {"name":{"m":{…}}} with the whole fact in it: cut, never parse.
+            names.append(answer[2 : answer.index('"', 2)])
+            if len(names) > self._most_answers:
+                raise PolicyError("the rules engine goes on answering")
+            answer = durable.complete_and_start_action(handle, session)
+        return names
+
+    def _retract(self) -> None:
+        accepted, session = durable.retract_fact(self._handle, _IDENTITY)
+        if accepted != _ACCEPTED or session != self._session:
+            raise PolicyError(f"the rules engine did not retract the facts (result {accepted})")
+
+
+class GuardedRules:
+    """A pool of engines for the rulesets of one pack; safe to use from any number of threads.
+
+    Parameters
+    ----------
+    rulesets
+        What the pack compiled to; a check runs all of them.
+    catalogue
+        The catalogue whose rows will be checked.
+
+    Raises
+    ------
+    PolicyError
+        If durable_rules refuses a ruleset.
+    """
+
+    def __init__(self, rulesets: Sequence[Ruleset], catalogue: FactCatalogue) -> None:
+        self._rulesets = tuple(rulesets)
+        self._catalogue = catalogue
+        self._idle: deque[tuple[_Engine, ...]] = deque()
+        self._count = threading.Lock()
+        self._retired = 0
+        self._closed = False
+        self._idle.append(self._create())
+
+    @property
+    def retired(self) -> int:
+        """How many engines were given up after an anomaly."""
+        return self._retired
+
+    def fired(self, rows: Iterable[Row]) -> list[Fired]:
+        """Return which rules fire on each catalogue row.
+
+        Raises
+        ------
+        PolicyError
+            If the engine did anything unexpected: nothing may be allowed on its word.
+        """
+        engines = self._take()
+        sound = False
+        try:
+            found = [frozenset().union(*(engine.fired(row) for engine in engines)) for row in rows]
+            sound = True
+        except _FAULTS as error:
+            raise PolicyError(f"the rules engine failed: {error!r}") from error
+        finally:
+            # Also after KeyboardInterrupt and the like: a session may be left half drained.
+            if not sound:
+                self._retire()
+        self._give_back(engines)
+        return found
+
+    def close(self) -> None:
+        """Free all engines that are idle now, and the others when they come back."""
+        self._closed = True
+        self._close_idle()
+
+    def _take(self) -> tuple[_Engine, ...]:
+        if self._closed:
+            raise PolicyError("these rules were closed")
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._create()
+
+    def _give_back(self, engines: tuple[_Engine, ...]) -> None:
+        self._idle.append(engines)
+        if self._closed:
+            self._close_idle()
+
+    def _close_idle(self) -> None:
+        with suppress(IndexError):
+            while True:  # pop, never iterate: two threads may be closing at once
+                for engine in self._idle.pop():
+                    engine.close()
+
+    def _create(self) -> tuple[_Engine, ...]:
+        if self._retired >= MOST_RETIRED:
+            raise PolicyError(
+                f"{self._retired} rules engines failed in this process", "restart the worker"
+            )
+        try:
+            return tuple(_Engine(ruleset, self._catalogue) for ruleset in self._rulesets)
+        except _FAULTS as error:
+            raise PolicyError(f"durable_rules refused a ruleset: {error!r}") from error
+
+    def _retire(self) -> None:
+        with self._count:
+            self._retired += 1

@@ -1,0 +1,121 @@
+"""Whatever a ranker returns, only lawful and affordable ideas leave, each with its reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from engine.domain.events import ConsentChanged, ItemTouched
+from engine.domain.gifts import Scene
+from engine.domain.people import Purpose
+from engine.domain.ports import GiftCandidate, ModelRef, RankedGift
+from engine.gift_policy import GiftPolicy
+from engine.ledger import tables
+from engine.policy.engine import PolicyEngine
+from engine.recommending import Recommending, Wish
+
+RULES = Path(__file__).parents[2] / "rules"
+WISH = Wish("an", "bo", "birthday", 5_000, Scene.CHAT)
+
+
+class Ranker:
+    """Returns what it is told to, lawful or not, and keeps what it was shown."""
+
+    ref = ModelRef("gifts", "4")
+
+    def __init__(self, retrieved: list[str], ranked: list[str] | None = None) -> None:
+        self._retrieved, self._ranked = retrieved, ranked
+        self.contexts = []
+
+    def candidates(self, context, limit):
+        self.contexts.append(context)
+        return [GiftCandidate(item, "popular", 1.0) for item in self._retrieved]
+
+    def rank(self, context, candidates, items):
+        assert [c.item for c in candidates] == [i.item for i in items]
+        ranked = [c.item for c in candidates] if self._ranked is None else self._ranked
+        return [RankedGift(item, 1.0, "LIKES_SIMILAR") for item in ranked]
+
+
+class Shelf:
+    ties = offers = None
+
+    def __init__(self, gifts) -> None:
+        self.gifts = gifts
+
+
+@pytest.fixture(scope="module")
+def policy():
+    engine = PolicyEngine.from_folder(RULES)
+    yield engine
+    engine.close()
+
+
+def _suggest(world, policy, ranker, wish: Wish = WISH, how_many: int = 5):
+    shelf = Shelf(ranker)
+    job = Recommending(world.database, GiftPolicy(policy, shelf), shelf)
+    return job.suggest(wish, how_many, world.now)
+
+
+def _items(found) -> list[str]:
+    return [idea.item.item for idea in found.ideas]
+
+
+def test_unlawful_unaffordable_and_unknown_items_never_leave(world, policy) -> None:
+    world.item("draw", mechanics="lottery")
+    world.item("gold", price_fen=5_001)
+    world.item("gone", stock=0)
+    ranker = Ranker(["draw", "gold", "gone", "nothing-such", "coffee"])
+    assert _items(_suggest(world, policy, ranker)) == ["coffee"]
+
+
+def test_what_a_ranker_adds_or_repeats_is_left_out(world, policy) -> None:
+    world.item("draw", mechanics="lottery")
+    world.item("tea")
+    ranker = Ranker(["coffee", "tea"], ranked=["draw", "tea", "tea", "invented", "coffee"])
+    assert _items(_suggest(world, policy, ranker)) == ["tea", "coffee"]
+
+
+def test_pair_that_may_not_give_gets_nothing_and_the_rules_reason(world, policy) -> None:
+    found = _suggest(world, policy, Ranker(["coffee"]), Wish("an", "cy", "none", None, Scene.CHAT))
+    assert found.ideas == ()
+    assert "NOT_TWO_WAY_FRIENDS" in found.notes
+
+
+def test_without_the_recipients_consent_nothing_personal_is_read(world, policy) -> None:
+    world.tell(ItemTouched("i", world.now - 5, "bo", "coffee", "liked", 1.0))
+    ranker = Ranker(["coffee"])
+    found = _suggest(world, policy, ranker)
+    assert (found.personalised, found.notes) == (False, ("NO_CONSENT",))
+    assert ranker.contexts[0].recipient_history == ()
+    world.tell(ConsentChanged("c", world.now - 1, "bo", Purpose.GIFT_SUGGESTIONS, True))
+    found = _suggest(world, policy, ranker)
+    assert (found.personalised, found.notes) == (True, ())
+    assert [signal.item for signal in ranker.contexts[1].recipient_history] == ["coffee"]
+
+
+def test_without_a_model_popular_lawful_items_are_suggested_and_it_is_said(world, policy) -> None:
+    world.item("draw", mechanics="lottery")
+    world.tell(
+        *[
+            ItemTouched(f"i{n}", world.now - 5, "cy", item, "liked", 1.0)
+            for n, item in enumerate(["draw", "draw", "coffee"])
+        ]
+    )
+    found = _suggest(world, policy, None)
+    assert [(idea.item.item, idea.reason) for idea in found.ideas] == [("coffee", "POPULAR")]
+    assert found.model is None
+    assert "MODEL_UNAVAILABLE" in found.notes
+
+
+def test_every_idea_that_leaves_is_recorded_as_an_allowed_decision(world, policy) -> None:
+    _suggest(world, policy, Ranker(["coffee"]))
+    with world.database.reading() as unit:
+        rows = unit.execute(select(tables.decisions)).all()
+    assert [(row.purpose, row.effect) for row in rows] == [("recommend", "allow")]
+
+
+def test_no_candidates_is_an_empty_answer(world, policy) -> None:
+    assert _suggest(world, policy, Ranker([])).ideas == ()
