@@ -11,7 +11,7 @@ import structlog
 
 from engine.domain.errors import ModelError
 from engine.domain.ports import GiftRanker, OfferScorer, TieScorer
-from models.gift_ranking import GiftRankingModel
+from models.gift_ranking import GiftModel
 from models.offers import OfferModel
 from models.ties import TieModel
 from training.registry import ModelRegistry
@@ -20,7 +20,7 @@ Model = TieScorer | GiftRanker | OfferScorer
 
 LOADERS: Mapping[str, Callable[[Path, str], Model]] = {
     "ties": TieModel.load,
-    "gifts": GiftRankingModel.load,
+    "gifts": GiftModel.load,
     "offers": OfferModel.load,
 }
 """How a fetched folder becomes a model of that version."""
@@ -54,6 +54,7 @@ class Shelf:
         self._faults: dict[str, str] = {}
         self._refused: dict[str, str] = {}
         self._stopping = threading.Event()
+        self._notify: Callable[[str, str], None] = lambda _name, _version: None
 
     @property
     def ties(self) -> TieScorer | None:
@@ -91,8 +92,12 @@ class Shelf:
                     structlog.get_logger("shelf").error("model refused", model=name, why=str(error))
                 self._faults[name] = str(error)
 
-    def follow(self) -> None:
-        """Refresh now and then every two seconds, in the background, until `stop`."""
+    def follow(self, notify: Callable[[str, str], None]) -> None:
+        """Refresh now and then every two seconds, in the background, until `stop`.
+
+        `notify` is told the name and the version of each model that comes into service.
+        """
+        self._notify = notify
         self.refresh()
         threading.Thread(target=self._follow, name="model-shelf", daemon=True).start()
 
@@ -119,4 +124,5 @@ class Shelf:
             self._refused[name] = version
             raise
         self._models[name] = model
+        self._notify(name, version)
         self._faults.pop(name, None)

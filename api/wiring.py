@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, cast
 
 from flask import current_app
 
 from api.health import Check
+from api.metrics import Metrics
 from api.settings import Settings
 from api.shelf import Shelf
 from engine.domain.clock import Clock, now
-from engine.domain.errors import ModelError
+from engine.domain.errors import ModelError, PolicyError
 from engine.gift_policy import GiftPolicy
 from engine.gifting import Gifting
 from engine.ledger.database import Database
@@ -23,6 +25,21 @@ from training.registry import ModelRegistry
 
 EXTENSION = "lishang.services"
 """Under which extension an application keeps its services."""
+
+
+class Service(Protocol):
+    """What the application needs of what stands behind it; the views need `Services`."""
+
+    @property
+    def database(self) -> Database: ...
+
+    def checks(self) -> Sequence[Check]:
+        """Return what readiness depends on besides the database."""
+        ...
+
+    def start(self, metrics: Metrics) -> None:
+        """Begin what goes on in the background."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +55,11 @@ class Services:
     targeting: Targeting
     clock: Clock
 
-    def checks(self) -> list[Check]:
+    def start(self, metrics: Metrics) -> None:
+        """Follow the champions."""
+        self.shelf.follow(metrics.model_in_use)
+
+    def checks(self) -> Sequence[Check]:
         """Return what readiness depends on besides the database."""
         return [
             Check("policy", required=True, probe=self._packs),
@@ -64,16 +85,41 @@ class Services:
         return ", ".join(f"{name} v{version}" for name, version in versions.items())
 
 
-def build(settings: Settings, clock: Clock = now) -> Services:
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """The least a service is: a ledger, so that keys and readiness work where nothing is decided.
+
+    Parameters
+    ----------
+    fault
+        Why nothing can be decided; every view that asks for the services raises it.
+    """
+
+    database: Database
+    fault: PolicyError = field(default_factory=lambda: PolicyError("no rules are loaded"))
+
+    def start(self, metrics: Metrics) -> None:
+        """Begin nothing."""
+
+    def checks(self) -> Sequence[Check]:
+        """Return the check that tells the fault."""
+        return [Check("policy", required=True, probe=self._fail)]
+
+    def _fail(self) -> str:
+        raise self.fault
+
+
+def build(settings: Settings, clock: Clock = now) -> Service:
     """Join the floors as `settings` say.
 
-    Raises
-    ------
-    PolicyError
-        If the rule packs cannot be loaded.
+    Rules that cannot be loaded do not keep the service from starting: it then refuses every
+    decision (503) and says why at /readyz.
     """
     database = Database(settings.database_url)
-    policy = PolicyEngine.from_folder(settings.rules)
+    try:
+        policy = PolicyEngine.from_folder(settings.rules)
+    except PolicyError as error:
+        return Shell(database, error)
     registry = ModelRegistry(settings.mlflow_tracking_uri, settings.home)
     shelf = Shelf(registry, settings.home / "models")
     gift_policy = GiftPolicy(policy, shelf)
@@ -90,5 +136,14 @@ def build(settings: Settings, clock: Clock = now) -> Services:
 
 
 def services() -> Services:
-    """Return the services of the application that serves this request."""
-    return cast(Services, current_app.extensions[EXTENSION])
+    """Return the services of the application that serves this request.
+
+    Raises
+    ------
+    PolicyError
+        If the rules could not be loaded.
+    """
+    found = cast("Services | Shell", current_app.extensions[EXTENSION])
+    if isinstance(found, Shell):
+        raise found.fault
+    return found

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 
-from flask import g, request
+from flask import g
 from flask_openapi3.models.tag import Tag
 
 from api.auth import requires
+from api.metrics import current_metrics
 from api.openapi import Resource
 from api.schemas.gifts import (
     CheckBody,
@@ -20,13 +21,15 @@ from api.schemas.gifts import (
     GiftVerdict,
     GiftView,
     SendBody,
+    SendHeader,
 )
 from api.schemas.reasons import model_of, told
 from api.wiring import services
 from engine.domain.clock import format_time
-from engine.domain.errors import InvalidInput, NotPermitted, UnknownReference
+from engine.domain.errors import NotPermitted, UnknownReference
 from engine.domain.gifts import state_for_sender
 from engine.domain.verdicts import Effect, RuleTrace
+from engine.gift_policy import DECISION
 from engine.gifting import GiftAnswer
 from engine.ledger.idempotency import RequestKey
 from engine.ledger.keys import Scope
@@ -34,7 +37,6 @@ from engine.ledger.keys import Scope
 api = Resource("gifts", __name__, url_prefix="/v1/gifts", abp_tags=[Tag(name="Gifts")])
 
 _STATUS = {Effect.ALLOW: 201, Effect.REVIEW: 202, Effect.DENY: 200}
-_LONGEST_KEY = 128
 
 
 @api.post("/check", responses={200: GiftVerdict})
@@ -54,13 +56,13 @@ def check(body: CheckBody) -> GiftVerdict:
 
 @api.post("", responses={200: GiftVerdict, 201: GiftVerdict, 202: GiftVerdict})
 @requires(Scope.GIFTS_SEND)
-def send(body: SendBody) -> tuple[GiftVerdict, int]:
+def send(header: SendHeader, body: SendBody) -> tuple[GiftVerdict, int]:
     """Send a gift: 201 sent, 202 held for review, 200 denied and no gift made.
 
-    The header `Idempotency-Key` is required: a retry with the same key and body gets the first
+    A retry with the same key and body gets the first
     answer again, the same key with another body gets 409.
     """
-    key = RequestKey(g.api_key.key_id, _idempotency_key(), _hash(body))
+    key = RequestKey(g.api_key.key_id, header.idempotency_key, _hash(body))
     answer = services().gifting.send(body.request(), body.occasion, key, services().clock())
     return _verdict(body, answer, None), _STATUS[answer.effect]
 
@@ -86,21 +88,12 @@ def show(path: GiftPath, query: GiftQuery) -> GiftView:
     )
 
 
-def _idempotency_key() -> str:
-    given = request.headers.get("Idempotency-Key", "")
-    if not 0 < len(given) <= _LONGEST_KEY or not given.isprintable():
-        raise InvalidInput(
-            "the header Idempotency-Key is missing or malformed",
-            f"send 1 to {_LONGEST_KEY} printable characters, the same for every retry",
-        )
-    return given
-
-
 def _hash(body: SendBody) -> str:
     return hashlib.sha256(body.model_dump_json().encode()).hexdigest()
 
 
 def _verdict(body: GiftBody, answer: GiftAnswer, explanation: Explanation | None) -> GiftVerdict:
+    current_metrics().decided(DECISION, answer.effect.value, answer.reasons)
     return GiftVerdict(
         decision_id=answer.decision_id,
         verdict=answer.effect.value,

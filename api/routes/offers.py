@@ -6,11 +6,13 @@ from flask_openapi3.models.tag import Tag
 
 from api.auth import requires
 from api.limits import BATCH_BODY, body_limit
+from api.metrics import current_metrics
 from api.openapi import Resource
 from api.schemas.offers import OfferScores, OfferScoresBody, ScoredOffer
 from api.schemas.reasons import model_of, told
 from api.wiring import services
 from engine.ledger.keys import Scope
+from engine.targeting import DECISION
 
 api = Resource("offers", __name__, url_prefix="/v1/offers", abp_tags=[Tag(name="Offers")])
 
@@ -21,6 +23,9 @@ api = Resource("offers", __name__, url_prefix="/v1/offers", abp_tags=[Tag(name="
 def scores(body: OfferScoresBody) -> OfferScores:
     """Score people × offers; who has not agreed to offers gets no score and `NO_CONSENT`."""
     found = services().targeting.score(body.people, body.offers, services().clock())
+    for score in found.scores:
+        effect = "allow" if score.eligible else "deny"
+        current_metrics().decided(DECISION, effect, () if score.eligible else score.reasons)
     scored = [
         ScoredOffer(
             person=score.person,

@@ -38,6 +38,12 @@ class SendBody(GiftBody):
     occasion: Occasion = "none"
 
 
+class SendHeader(Parameters):
+    """The caller's key for this request; scoped to the bearer key."""
+
+    idempotency_key: Id = Field(alias="Idempotency-Key")
+
+
 class Comparison(Answer):
     """One comparison of a rule as it stood."""
 

@@ -1,0 +1,150 @@
+"""Counts and durations for Prometheus, summed over however many workers there are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from time import perf_counter
+from typing import Final, cast
+
+from flask import Flask, Response, current_app, g, request
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from api.logging import route_of_request
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""The environment variable naming the folder through which workers share their numbers."""
+_EXTENSION: Final = "lishang.metrics"
+# The library's own signatures say no types.
+_collect_files = cast(Callable[..., object], MultiProcessCollector)
+_forget = cast(Callable[..., None], mark_process_dead)
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """What one process counts; `render` tells the numbers of all of them.
+
+    Parameters
+    ----------
+    folder
+        Where the workers share their numbers; None for a process by itself. In the former case the
+        environment variable `SHARED_FOLDER` must have named it before this module was imported.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
+        self._registry = CollectorRegistry()
+        self._versions: dict[str, str] = {}
+        self._requests = Counter(
+            "lishang_requests_total",
+            "Requests answered",
+            ["method", "route", "status"],
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "lishang_request_seconds",
+            "Time to answer a request",
+            ["method", "route"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._decisions = Counter(
+            "lishang_decisions_total",
+            "Decisions of the policy; one with several reasons counts under each",
+            ["decision", "effect", "reason"],
+            registry=self._registry,
+        )
+        self._anomalies = Counter(
+            "lishang_policy_anomalies_total",
+            "Checks that the rules engine could not finish in good order",
+            ["kind"],
+            registry=self._registry,
+        )
+        self._models = Gauge(
+            "lishang_model_in_use",
+            "1 for the version that answers",
+            ["model", "version"],
+            registry=self._registry,
+            multiprocess_mode="livemax",
+        )
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request that took `seconds`; `route` is its template, never its path."""
+        known = method if method in _METHODS else "OTHER"
+        self._requests.labels(known, route, str(status)).inc()
+        self._seconds.labels(known, route).observe(seconds)
+
+    def decided(self, decision: str, effect: str, reasons: Iterable[str] = ()) -> None:
+        """Count a decision with its reason codes."""
+        for reason in tuple(reasons) or ("none",):
+            self._decisions.labels(decision, effect, reason).inc()
+
+    def anomaly(self, kind: str) -> None:
+        """Count a check that the rules engine could not finish in good order."""
+        self._anomalies.labels(kind).inc()
+
+    def model_in_use(self, model: str, version: str) -> None:
+        """Note which version of a model answers from now on."""
+        before = self._versions.get(model)
+        if before is not None and before != version:
+            self._models.labels(model, before).set(0)
+        self._versions[model] = version
+        self._models.labels(model, version).set(1)
+
+    def render(self) -> bytes:
+        """Return all numbers in Prometheus' text format."""
+        if self._folder is None:
+            return generate_latest(self._registry)
+        _forget_dead_workers(self._folder)
+        shared = CollectorRegistry()
+        _collect_files(shared, path=str(self._folder))
+        return generate_latest(shared)
+
+
+def metrics_from_env() -> Metrics:
+    """Return this process's metrics, shared if the server that started it says where."""
+    folder = os.environ.get(SHARED_FOLDER)
+    return Metrics(Path(folder) if folder else None)
+
+
+def install(app: Flask, metrics: Metrics) -> None:
+    """Count every request of `app`."""
+    app.extensions[_EXTENSION] = metrics
+
+    def begin() -> None:
+        g.metrics_started = perf_counter()
+
+    def end(response: Response) -> Response:
+        seconds = perf_counter() - g.get("metrics_started", perf_counter())
+        metrics.answered(request.method, route_of_request(), response.status_code, seconds)
+        return response
+
+    app.before_request(begin)
+    app.after_request(end)
+
+
+def current_metrics() -> Metrics:
+    """Return the metrics of the application that answers now."""
+    return cast(Metrics, current_app.extensions[_EXTENSION])
+
+
+def _forget_dead_workers(folder: Path) -> None:
+    # What a dead worker counted stays counted; what it was (its models) is no longer so.
+    for path in folder.glob("gauge_live*_*.db"):
+        pid = int(path.stem.rpartition("_")[2])
+        if not _is_alive(pid):
+            _forget(pid, path=str(folder))
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
