@@ -6,19 +6,13 @@ that are there already are told apart from those that say something else under t
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import psycopg
 from sqlalchemy import (
-    Column,
     ColumnElement,
     Connection,
     Insert,
-    Integer,
-    MetaData,
     Table,
     Update,
     and_,
@@ -31,15 +25,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from engine.domain.errors import LedgerUnavailable
 from engine.ledger import tables
+from engine.ledger.staging import Columns, Loader, length
 from engine.ledger.statements import Value
 
 _SQLITE_CACHE_KIB = 262_144
 """Page cache of a bulk load: without it every batch reads the indexes from disk again."""
-
-Columns = Mapping[str, Sequence[Value]]
-"""Per column n values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +67,10 @@ class BulkWriter:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._cache: int | None = None
-        self._revisited: set[str] = set()
+        self._loader = Loader(connection)
 
     def __enter__(self) -> BulkWriter:
-        if self._is_sqlite:
+        if self._loader.is_sqlite:
             self._cache = int(self._connection.exec_driver_sql("PRAGMA cache_size").scalar_one())
             self._connection.exec_driver_sql(f"PRAGMA cache_size = -{_SQLITE_CACHE_KIB}")
         return self
@@ -109,18 +100,18 @@ class BulkWriter:
             What a row may fill in of a recorded one that agrees in all other compared columns.
         """
         table = tables.metadata.tables[name]
-        rows = _length(columns)
+        rows = length(columns)
         if rows == 0:
             return Stored(0)
-        if self._is_sqlite:
-            new = self._insert_directly(table, columns)
+        if self._loader.is_sqlite:
+            new = self._loader.insert_directly(table, columns)
             if new == rows or not (compare or completion):
                 return Stored(new)
-            with self._staged(table, columns) as staged:
+            with self._loader.staged(table, columns) as staged:
                 return self._settled(table, staged, new, compare, completion)
-        if self._copied_directly(table, columns):
+        if self._loader.copied_directly(table, columns):
             return Stored(rows)
-        with self._staged(table, columns) as staged:
+        with self._loader.staged(table, columns) as staged:
             wanted = select(*(staged.c[column] for column in columns))
             adding = postgresql.insert(table).from_select(list(columns), wanted)
             new = self._count(adding.on_conflict_do_nothing())
@@ -131,12 +122,12 @@ class BulkWriter:
     def insert_absent(self, name: str, columns: Columns, unless: Sequence[str]) -> int:
         """Add the rows for which no row agrees in the columns `unless`; return how many."""
         table = tables.metadata.tables[name]
-        if _length(columns) == 0:
+        if length(columns) == 0:
             return 0
-        with self._staged(table, columns) as staged:
+        with self._loader.staged(table, columns) as staged:
             there = select(literal(1)).where(*(table.c[c] == staged.c[c] for c in unless)).exists()
             wanted = select(*(staged.c[column] for column in columns)).where(~there)
-            maker = sqlite.insert if self._is_sqlite else postgresql.insert
+            maker = sqlite.insert if self._loader.is_sqlite else postgresql.insert
             adding = maker(table).from_select(list(columns), wanted).on_conflict_do_nothing()
             return self._count(adding)
 
@@ -153,10 +144,10 @@ class BulkWriter:
         names, else that of `constants`. No key may come twice.
         """
         table = tables.metadata.tables[name]
-        if _length(columns) == 0:
+        if length(columns) == 0:
             return Stored(0)
         copied, constants = copied or {}, constants or {}
-        with self._staged(table, columns) as staged:
+        with self._loader.staged(table, columns) as staged:
             same = _same_key(table, staged)
             described = [column for column in columns if column not in table.primary_key]
             differing = [
@@ -189,76 +180,10 @@ class BulkWriter:
         first = select(literal(1)).select_from(tables.metadata.tables[name]).limit(1)
         return self._connection.execute(first).first() is None
 
-    @property
-    def _is_sqlite(self) -> bool:
-        return self._connection.dialect.name == "sqlite"
-
     def _count(self, statement: Insert | Update) -> int:
         # Without the option an INSERT … SELECT does not tell on PostgreSQL.
         options = {"preserve_rowcount": True}
         return self._connection.execute(statement, execution_options=options).rowcount
-
-    def _insert_directly(self, table: Table, columns: Columns) -> int:
-        with _driver_errors():
-            driver = self._connection.connection.driver_connection
-            assert isinstance(driver, sqlite3.Connection)
-            before = driver.total_changes
-            driver.executemany(
-                f"INSERT INTO {table.name} ({', '.join(columns)})"
-                f" VALUES ({', '.join('?' * len(columns))}) ON CONFLICT DO NOTHING",
-                zip(*columns.values(), strict=True),
-            )
-            return driver.total_changes - before
-
-    def _copied_directly(self, table: Table, columns: Columns) -> bool:
-        """Copy the rows in on the chance that all are new, half the work of looking first; once
-        they were not, do not try this table again."""
-        if table.name in self._revisited:
-            return False
-        attempt = self._connection.begin_nested()
-        try:
-            with _driver_errors(psycopg.errors.UniqueViolation):
-                self._copy(table.name, columns, zip(*columns.values(), strict=True))
-        except psycopg.errors.UniqueViolation:
-            attempt.rollback()
-            self._revisited.add(table.name)
-            return False
-        attempt.commit()
-        return True
-
-    def _copy(self, name: str, columns: Iterable[str], rows: Iterable[tuple[Value, ...]]) -> None:
-        driver = self._connection.connection.driver_connection
-        assert isinstance(driver, psycopg.Connection)
-        named = ", ".join(f'"{column}"' for column in columns)
-        with (
-            driver.cursor() as cursor,
-            cursor.copy(f"COPY {name} ({named}) FROM STDIN".encode()) as copy,
-        ):
-            for row in rows:
-                copy.write_row(row)
-
-    @contextmanager
-    def _staged(self, table: Table, columns: Columns) -> Iterator[Table]:
-        """Yield a temporary table of the rows, numbered from 0 in `row`."""
-        staged = Table(
-            f"staged_{table.name}",
-            MetaData(),
-            Column("row", Integer),
-            *(Column(name, table.c[name].type) for name in columns),
-            prefixes=["TEMPORARY"],
-        )
-        staged.create(self._connection)
-        numbered = zip(range(_length(columns)), *columns.values(), strict=True)
-        with _driver_errors():
-            if self._is_sqlite:
-                driver = self._connection.connection.driver_connection
-                assert isinstance(driver, sqlite3.Connection)
-                marks = ", ".join("?" * len(staged.columns))
-                driver.executemany(f"INSERT INTO {staged.name} VALUES ({marks})", numbered)
-            else:
-                self._copy(staged.name, [column.name for column in staged.columns], numbered)
-        yield staged
-        staged.drop(self._connection)
 
     def _settled(
         self,
@@ -304,24 +229,6 @@ class BulkWriter:
             for row, *flags in found
         )
         return Stored(new, changed, contradictions)
-
-
-@contextmanager
-def _driver_errors(*expected: type[psycopg.Error]) -> Iterator[None]:
-    """Turn the driver's errors into ours, except those that the caller expects."""
-    try:
-        yield
-    except expected:
-        raise
-    except (sqlite3.Error, psycopg.Error) as error:
-        raise LedgerUnavailable(
-            f"the database refused: {type(error).__name__}: {error}",
-            "see /readyz; if the schema is behind, run: lishang migrate",
-        ) from error
-
-
-def _length(columns: Columns) -> int:
-    return len(next(iter(columns.values()), ()))
 
 
 def _same_key(table: Table, staged: Table) -> ColumnElement[bool]:
