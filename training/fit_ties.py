@@ -1,0 +1,114 @@
+"""Fitting the ties model on the exported log, judged on a horizon that it never saw."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.domain.clock import DAY, HOUR
+from engine.domain.errors import NotEnoughData
+from models.tie_rows import TieRows
+from models.ties import TieModel
+from training.evaluate import auc, calibration_error, log_loss, spearman
+from training.fitted import Fitted
+from training.frames.ties import TieFrame, tie_frame
+from training.log import ExportedLog
+
+LONGEST_HORIZON = 30 * DAY
+WINDOWS = 8
+"""The most instants at which pairs are looked at for one fit."""
+WINDOWS_A_HORIZON = 7
+"""How many of them fall into one horizon."""
+
+_SHORTEST_LOG = 4 * HOUR
+_ENOUGH_HELD_OUT = 2_000
+_MOST_ROWS = 400_000
+
+
+def fit_ties(log: ExportedLog, seed: int, horizon_us: int | None = None) -> Fitted:
+    """Fit and judge the ties model.
+
+    The log is split by time. The last horizon is the test: a model is fitted on windows that had
+    ended before it and judged on it. That model's pattern is then fitted once more with the last
+    horizon included, and this is the one returned; its metrics are those of the judged model,
+    which was made in the same way one horizon earlier.
+
+    Within a fit the latest window weighs, scales and calibrates what the earlier ones taught, or,
+    on a short log, rows of other pairs do.
+
+    Parameters
+    ----------
+    log
+        The exported log.
+    seed
+        Of every random choice.
+    horizon_us
+        Microseconds ahead of which exchanges are predicted; a quarter of the log's span, 30 days
+        at most, when None.
+
+    Raises
+    ------
+    NotEnoughData
+        If the log is too short, or too few pairs come back to each other or fail to.
+    """
+    first, last = log.span()
+    end = last + 1
+    if end - first < _SHORTEST_LOG:
+        raise NotEnoughData("the log spans less than four hours", "import a longer history")
+    horizon = horizon_us or min(LONGEST_HORIZON, (end - first) // 4)
+    if end - first < 3 * horizon:
+        raise NotEnoughData(
+            f"the log spans {(end - first) / DAY:.1f} days, less than three horizons of "
+            f"{horizon / DAY:.1f}",
+            "choose a shorter horizon",
+        )
+    test = tie_frame(log, end - horizon, horizon)
+    judged = _fitted(log, first, end - horizon, horizon, seed)
+    metrics = _metrics(judged, test)
+    model = _fitted(log, first, end, horizon, seed).with_metrics(metrics)
+    params = {**model.manifest.params, "horizon_us": horizon, "seed": seed}
+    return Fitted(model, metrics, params, end)
+
+
+def _fitted(log: ExportedLog, first: int, end: int, horizon: int, seed: int) -> TieModel:
+    """Fit on windows that had ended by `end`, seeing only what was recorded by then."""
+    later = tie_frame(log, end - horizon, horizon, labelled_by=end).rows
+    has_held_out = len(later) >= _ENOUGH_HELD_OUT and end - first >= 3 * horizon
+    latest = end - 2 * horizon if has_held_out else end - horizon - horizon // WINDOWS_A_HORIZON
+    earliest = first + horizon // 4
+    cutoffs = range(latest, earliest - 1, -max(horizon // WINDOWS_A_HORIZON, 1))[:WINDOWS]
+    parts = [
+        tie_frame(log, cutoff, horizon, labelled_by=cutoff + horizon).rows for cutoff in cutoffs
+    ]
+    if has_held_out:
+        train = _thinned(TieRows.joined(parts), seed)
+        return TieModel.fit(train, _thinned(later, seed), horizon, end, seed)
+    return TieModel.fit(TieRows.joined([later, *parts]), None, horizon, end, seed)
+
+
+def _thinned(rows: TieRows, seed: int) -> TieRows:
+    """Return at most `_MOST_ROWS` rows, drawn at random: more teach little and cost minutes."""
+    if len(rows) <= _MOST_ROWS:
+        return rows
+    chosen = np.random.default_rng(seed).choice(len(rows), _MOST_ROWS, replace=False)
+    return rows.take(np.sort(chosen))
+
+
+def _metrics(model: TieModel, test: TieFrame) -> dict[str, float]:
+    rows = test.rows
+    if len(rows) == 0 or rows.exchanged.min() == rows.exchanged.max():
+        raise NotEnoughData(
+            "in the log's last horizon all known pairs exchanged something, or none did",
+            "use a longer log or another horizon",
+        )
+    found = model.predict(rows.out, rows.back, rows.at)
+    return {
+        "auc": auc(rows.exchanged, found.strength),
+        "auc_p_exchange": auc(rows.exchanged, found.p_exchange),
+        "log_loss": log_loss(rows.exchanged, found.p_exchange),
+        "calibration_error": calibration_error(rows.exchanged, found.p_exchange),
+        "spearman": spearman(found.strength, rows.amount),
+        "count_auc": auc(rows.exchanged, test.count),
+        "count_spearman": spearman(test.count, rows.amount),
+        "base_rate": float(rows.exchanged.mean()),
+        "pairs": float(len(rows)),
+    }

@@ -1,0 +1,88 @@
+"""The exported log: one Parquet file a table, read through Ibis on one DuckDB connection."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, get_args
+
+import ibis
+from ibis.expr.types import Table
+
+from engine.domain.errors import NotEnoughData, UnknownReference
+
+TableName = Literal[
+    "people",
+    "consents",
+    "friendships",
+    "blocks",
+    "items",
+    "gifts",
+    "interactions",
+    "item_events",
+    "offers",
+    "offer_events",
+]
+TABLES: tuple[TableName, ...] = get_args(TableName)
+"""The tables that are exported, with the columns of the ledger's."""
+
+_THREADS = 2
+
+
+class ExportedLog:
+    """A folder of Parquet files, as the ledger exports it.
+
+    Parameters
+    ----------
+    folder
+        Holds `gifts.parquet`, `interactions.parquet` and the others of `TABLES`.
+
+    Raises
+    ------
+    UnknownReference
+        If a table's file is missing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        missing = [name for name in TABLES if not (folder / f"{name}.parquet").is_file()]
+        if missing:
+            raise UnknownReference(
+                f"the exported log at {folder} lacks {', '.join(missing)}", "export it again"
+            )
+        self._connection = ibis.duckdb.connect(threads=_THREADS)
+        self._tables = {
+            name: self._connection.read_parquet(folder / f"{name}.parquet", table_name=name)
+            for name in TABLES
+        }
+
+    def table(self, name: TableName) -> Table:
+        """Return the whole table called `name`, as a lazy expression."""
+        return self._tables[name]
+
+    def known_before(self, name: TableName, at: int) -> Table:
+        """Return the rows of `name` that were known before `at` (microseconds).
+
+        Known is what was recorded before `at` and, where the table tells when a thing happened,
+        also happened before it. A row's later fate (a gift's `state` and `outcome_at`, the
+        `until` of a friendship) is as of the export: who reads it compares its time with `at`.
+        """
+        table = self.table(name)
+        known = table.filter(table.recorded_at < at)
+        return known.filter(known.occurred_at < at) if "occurred_at" in known.columns else known
+
+    def span(self) -> tuple[int, int]:
+        """Return the times of the first and the last gift or interaction, in microseconds.
+
+        Raises
+        ------
+        NotEnoughData
+            If there is neither a gift nor an interaction.
+        """
+        times = ibis.union(
+            self.table("gifts").select("occurred_at"),
+            self.table("interactions").select("occurred_at"),
+        )
+        found = times.aggregate(first=times.occurred_at.min(), last=times.occurred_at.max())
+        row = found.to_pyarrow().to_pylist()[0]
+        if row["first"] is None:
+            raise NotEnoughData("the log holds no gift and no interaction", "import some first")
+        return int(row["first"]), int(row["last"])
