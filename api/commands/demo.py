@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -26,6 +26,7 @@ from api.commands.train import train_and_show
 from api.settings import Settings
 from engine.domain.clock import DAY, local_date, now
 from engine.domain.errors import LedgerUnavailable
+from engine.domain.people import Purpose
 from engine.ledger.database import Database
 from engine.ledger.keys import ApiKeys, Scope
 from training.importing.options import ImportOptions
@@ -140,25 +141,30 @@ def _explain(address: str, secret: str, town: Path) -> None:
 
 
 def _calls(town: Path) -> Iterator[tuple[str, str, dict[str, object]]]:
-    """Three calls about people, an item and an offer of the town's last days."""
-    gift = _last(town / "gifts.csv", relation="friend", outcome="accepted")
+    """Three calls about people who agreed to suggestions, in the town's last days."""
+    agreed = {
+        row["person"]
+        for row in _rows(town / "people.csv")
+        if Purpose.GIFT_SUGGESTIONS in row["consents"].split(";")
+    }
+    gift = _last(
+        row
+        for row in _rows(town / "gifts.csv")
+        if (row["relation"], row["outcome"]) == ("friend", "accepted")
+        and row["recipient"] in agreed
+    )
     pair = {"sender": gift["sender"], "recipient": gift["recipient"]}
     yield "May this gift be sent?", "/v1/gifts/check", {**pair, "item": gift["item"]}
     wish = {**pair, "occasion": "birthday", "budget_fen": 5_000, "limit": 3}
     yield "What could it be instead?", "/v1/recommendations/gifts", wish
-    shown = _last(town / "offer_events.csv", kind="shown")
-    offers = [row["offer"] for row in _rows(town / "offers.csv")][-3:]
-    people = [shown["person"], gift["recipient"]]
-    yield (
-        "Which offers suit whom?",
-        "/v1/offers/scores",
-        {"people": people, "offers": offers},
-    )
+    shown = _last(row for row in _rows(town / "offer_events.csv") if row["kind"] == "shown")
+    offers = [row["offer"] for row in _rows(town / "offers.csv")][-2:]
+    audience = {"people": [shown["person"], gift["sender"]], "offers": offers}
+    yield "Which offers suit whom?", "/v1/offers/scores", audience
 
 
-def _last(path: Path, **wanted: str) -> dict[str, str]:
-    matching = (row for row in _rows(path) if all(row[k] == v for k, v in wanted.items()))
-    *_, last = matching
+def _last(rows: Iterable[dict[str, str]]) -> dict[str, str]:
+    *_, last = rows
     return last
 
 
