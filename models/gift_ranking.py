@@ -24,14 +24,15 @@ NAME = "gifts"
 
 RANKER_PARAMS: dict[str, float | int | str | bool] = {
     "objective": "lambdarank",
-    "learning_rate": 0.05,
+    "learning_rate": 0.08,
     "num_leaves": 7,
     "min_data_in_leaf": 100,
     "lambda_l2": 1.0,
+    "max_bin": 63,
     "lambdarank_truncation_level": 20,
     "monotone_constraints": ",".join(str(direction) for direction in MONOTONE),
 }
-ROUNDS = 160
+ROUNDS = 100
 
 _BOOSTER = "ranker.txt"
 _REPEATS = "repeats"

@@ -40,6 +40,13 @@ class TieRows:
             self.out[rows], self.back[rows], self.at[rows], self.amount[rows], self.pair[rows]
         )
 
+    def parted(self, parts: int, seed: int) -> tuple[TieRows, TieRows]:
+        """Return all rows but those of one pair in `parts`, drawn at random, and those rows."""
+        pairs = np.unique(self.pair)
+        drawn = np.random.default_rng(seed).permutation(len(pairs)) % parts == 0
+        own = drawn[np.searchsorted(pairs, self.pair)]
+        return self.take(~own), self.take(own)
+
     @classmethod
     def joined(cls, parts: Sequence[TieRows]) -> TieRows:
         """Return the rows of all `parts` (one at least), in order."""

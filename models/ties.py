@@ -31,6 +31,7 @@ UNREGISTERED = "unregistered"
 """The version of a model that no registry has numbered."""
 
 _FEW_ROWS = 2_000
+_MANY_ROWS = 20_000
 _NO_CHANCE = 1e-6
 
 
@@ -103,7 +104,8 @@ class TieModel:
             Pairs at one or more instants.
         held_out
             Pairs at a later instant. When None, the unseen rows are those of `train` itself, each
-            scored by members fitted on other pairs (five folds): right for short logs.
+            scored by members fitted on other pairs (five folds), or a fifth of the pairs if there
+            are many: right for short logs.
         horizon_us
             Over which the rows' amounts were added up.
         cutoff
@@ -122,6 +124,8 @@ class TieModel:
             raise NotEnoughData(
                 f"{len(train)} pairs to learn ties from", "use a longer log or a shorter horizon"
             )
+        if held_out is None and len(train) >= _MANY_ROWS:
+            train, held_out = train.parted(FOLDS, seed)
         features = pair_features(layout)
         matrix = _matrix(features, layout, train)
         if held_out is None:

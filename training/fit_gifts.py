@@ -31,8 +31,10 @@ _TIMED_SHARES = (0.4, 0.6, 0.8, 1.0)
 _UNTIMED_SHARES = (0.8, 0.9, 1.0)
 """Where the choices are cut into windows; the last window judges, the others teach."""
 
-_QUERIES_A_WINDOW = 1_500
+_QUERIES_A_WINDOW = 800
 _CANDIDATES = 150
+_NEGATIVES = 19
+"""How many candidates that were not chosen stand beside those that were, drawn at random."""
 _HEAVIEST = 4.0
 _PLACES = 10
 _FEWEST_QUERIES = 30
@@ -79,7 +81,9 @@ def fit_gifts(log: ExportedLog, seed: int) -> Fitted:
     retrievals = [fit_retrieval(gifts, since, repeats) for since in starts]
     rng = np.random.default_rng(seed)
     frames = [
-        gift_frame(gifts, retrieval, window if gifts.knows_consent else _forgetting(window, rng))
+        gift_frame(
+            gifts, retrieval, window if gifts.knows_consent else _forgetting(window, rng), rng
+        )
         for retrieval, window in zip(retrievals, windows, strict=True)
     ]
     taught = _stack(frames[:-1])
@@ -134,8 +138,13 @@ def fit_retrieval(gifts: GiftLog, before: int | None, repeats: bool) -> GiftRetr
     return GiftRetrieval(catalogue, ItemSimilarity.fit(taste), popularity, repeats)
 
 
-def gift_frame(gifts: GiftLog, retrieval: GiftRetrieval, queries: Sequence[GiftQuery]) -> GiftFrame:
-    """Return the candidates of each query, marked where chosen.
+def gift_frame(
+    gifts: GiftLog,
+    retrieval: GiftRetrieval,
+    queries: Sequence[GiftQuery],
+    rng: np.random.Generator,
+) -> GiftFrame:
+    """Return what was chosen in each query beside other candidates, drawn at random.
 
     A query none of whose choices was retrieved teaches nothing and is left out.
     """
@@ -145,10 +154,13 @@ def gift_frame(gifts: GiftLog, retrieval: GiftRetrieval, queries: Sequence[GiftQ
         found = retrieval.candidates(evidence, _CANDIDATES)
         label = np.array([c.item in query.chosen for c in found], dtype=np.float64)
         if label.any():
-            items = [gifts.items[candidate.item] for candidate in found]
+            others = np.flatnonzero(label == 0.0)
+            drawn = rng.choice(others, min(len(others), _NEGATIVES), replace=False)
+            rows = np.sort(np.concatenate((np.flatnonzero(label), drawn)))
+            items = [gifts.items[found[row].item] for row in rows]
             features.append(gift_features(retrieval, evidence, items))
-            chosen.append(label)
-            group.append(len(found))
+            chosen.append(label[rows])
+            group.append(len(rows))
     if not features:
         raise NotEnoughData("no choice is among the candidates", "import more of the log")
     return GiftFrame(np.vstack(features), np.concatenate(chosen), np.array(group, dtype=np.int64))

@@ -35,10 +35,7 @@ _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
-_ENVIRONMENT_DEFAULTS = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-}
+_DEFAULTS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +209,7 @@ class ModelRegistry:
     def _client(self) -> MlflowClient:
         if self._opened is None:
             os.environ.update(_ENVIRONMENT)
-            for key, value in _ENVIRONMENT_DEFAULTS.items():
+            for key, value in _DEFAULTS.items():
                 os.environ.setdefault(key, value)
             # Lazy because it is slow and reads the settings above when it is imported.
             from mlflow import MlflowClient  # noqa: PLC0415

@@ -159,7 +159,7 @@ def _calls(town: Path) -> Iterator[tuple[str, str, dict[str, object]]]:
     yield "What could it be instead?", "/v1/recommendations/gifts", wish
     shown = _last(row for row in _rows(town / "offer_events.csv") if row["kind"] == "shown")
     offers = [row["offer"] for row in _rows(town / "offers.csv")][-2:]
-    audience = {"people": [shown["person"], gift["sender"]], "offers": offers}
+    audience: dict[str, object] = {"people": [shown["person"], gift["sender"]], "offers": offers}
     yield "Which offers suit whom?", "/v1/offers/scores", audience
 
 

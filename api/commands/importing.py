@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,7 +18,9 @@ from rich.progress import (
 )
 
 from api.commands.context import Context
+from api.commands.mapping import mapping_option
 from api.commands.tables import show_table
+from engine.domain.clock import parse_time
 from engine.domain.people import Purpose
 from engine.ledger.database import Database
 from training.importing import (
@@ -28,6 +30,7 @@ from training.importing import (
     RESEARCH_CONSENTS,
     ImportOptions,
     ImportReport,
+    NumericTimes,
     Source,
     TimeUnit,
     import_sources,
@@ -50,16 +53,6 @@ def _file_options(command: Callable[..., None]) -> Callable[..., None]:
             command
         )
     return command
-
-
-def _mapping(
-    _context: click.Context, _option: click.Parameter, given: Iterable[str]
-) -> dict[str, str]:
-    pairs = [text.partition("=") for text in given]
-    for field, equals, column in pairs:
-        if not (field and equals and column):
-            raise click.BadParameter(f"{field!r} is not of the form field=column")
-    return {field.strip(): column.strip() for field, _, column in pairs}
 
 
 def _purposes(
@@ -88,21 +81,20 @@ def _purposes(
     required=False,
     type=click.Path(exists=True, file_okay=False, path_type=Path),
 )
-@click.option(
-    "--map",
-    "mapping",
-    multiple=True,
-    callback=_mapping,
-    metavar="FIELD=COLUMN",
-    help="The column that gives a field: occurred_at=timestamp, or gifts.item=sku for one kind of"
-    " file. May be given again and again.",
-)
+@mapping_option
 @click.option(
     "--time-unit",
     type=click.Choice(list(MICROSECONDS)),
     default="s",
     show_default=True,
-    help="Unit of numeric times since 1970. RFC 3339 times and dates are always understood.",
+    help="Unit of numeric times. RFC 3339 times and dates are always understood.",
+)
+@click.option(
+    "--epoch",
+    default="1970-01-01",
+    show_default=True,
+    metavar="TIME",
+    help="The instant from which numeric times count, such as the start of a study.",
 )
 @click.option(
     "--max-bad",
@@ -136,6 +128,7 @@ def import_command(
     folder: Path | None,
     mapping: dict[str, str],
     time_unit: str,
+    epoch: str,
     max_bad: int,
     strict: bool,
     rejects: Path | None,
@@ -154,9 +147,10 @@ def import_command(
         raise click.UsageError("Name a file, such as --gifts gifts.csv, or a --preset and DIR.")
     if consents is None:
         consents = RESEARCH_CONSENTS if preset else ()
+    times = NumericTimes(cast("TimeUnit", time_unit), parse_time(epoch))
     options = ImportOptions(
         mapping=mapping,
-        time_unit=cast("TimeUnit", time_unit),
+        times=times,
         max_bad=max_bad,
         strict=strict,
         # The data of others are not written to.
@@ -164,7 +158,7 @@ def import_command(
         consents=consents,
     )
     if preset is not None and folder is not None:
-        sources = preset_sources(preset, folder)
+        sources = preset_sources(preset, folder, times.epoch)
     else:
         sources = sources_of(files, options)
     _import(context.database(), sources, options)

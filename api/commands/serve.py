@@ -32,4 +32,4 @@ def serve(context: Context, host: str | None, port: int | None, workers: int) ->
         click.echo(f"warning: {error.message}; {error.hint}", err=True)
     finally:
         context.close()
-    run(settings, workers, announce=lambda address: click.echo(f"Lishang answers at {address}"))
+    run(settings, workers, announce=lambda address: click.echo(f"Lishang starts at {address}"))

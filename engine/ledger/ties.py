@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,7 @@ from engine.domain.pair_state import (
     to_bytes,
     update,
 )
+from engine.ledger.bulk import BulkWriter
 from engine.ledger.statements import Statement
 
 
@@ -75,6 +76,16 @@ _UPSERT = Statement(
     " ON CONFLICT (sender, recipient)"
     " DO UPDATE SET state = excluded.state, newest_at = excluded.newest_at"
 )
+_LOG = pa.schema(
+    [
+        ("sender", pa.string()),
+        ("recipient", pa.string()),
+        ("kind", pa.int64()),
+        ("weight", pa.float64()),
+        ("at", pa.int64()),
+    ]
+)
+_LOG_BATCH = 100_000
 _CLEAR = Statement("DELETE FROM ties")
 _EGO = Statement(
     "SELECT recipient FROM ties WHERE sender = :person"
@@ -118,30 +129,28 @@ def rebuild_ties(connection: Connection, pairs: set[tuple[str, str]] | None = No
         _UPSERT.run_many(connection, rows)
         return len(rows)
     _CLEAR.run(connection)
-    log = _WHOLE_LOG.run(connection).all()
-    if not log:
-        return 0
-    sender, recipient, kind, weight, at = zip(*log, strict=True)
-    senders, sender_index = _numbered(sender)
-    recipients, recipient_index = _numbered(recipient)
-    cells, index = np.unique(
-        sender_index * np.int64(len(recipients)) + recipient_index, return_inverse=True
-    )
+    log = _read_log(connection)
+    senders, sender = _numbered(log["sender"])
+    recipients, recipient = _numbered(log["recipient"])
+    cells, pair = np.unique(sender * np.int64(len(recipients)) + recipient, return_inverse=True)
     states = closed_form(
         DEFAULT_LAYOUT,
-        index.astype(np.int64),
-        np.array(kind, dtype=np.int64),
-        np.array(weight, dtype=np.float64),
-        np.array(at, dtype=np.int64),
+        pair.astype(np.int64),
+        log["kind"].to_numpy(),
+        log["weight"].to_numpy(),
+        log["at"].to_numpy(),
         len(cells),
     )
-    _UPSERT.run_many(
-        connection,
-        [
-            _row(senders[cell // len(recipients)], recipients[cell % len(recipients)], state)
-            for cell, state in zip(cells.tolist(), states, strict=True)
-        ],
-    )
+    with BulkWriter(connection) as writer:
+        writer.insert_new(
+            "ties",
+            {
+                "sender": pc.take(senders, cells // len(recipients)).to_pylist(),
+                "recipient": pc.take(recipients, cells % len(recipients)).to_pylist(),
+                "state": _each_to_bytes(states),
+                "newest_at": states[:, DEFAULT_LAYOUT.state_at].astype(np.int64).tolist(),
+            },
+        )
     return len(cells)
 
 
@@ -173,9 +182,25 @@ def _row(sender: str, recipient: str, state: Floats) -> dict[str, str | bytes | 
     }
 
 
-def _numbered(names: Sequence[str]) -> tuple[list[str], Ints]:
-    encoded = pc.dictionary_encode(pa.array(names, type=pa.string()))
-    return encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64)
+def _read_log(connection: Connection) -> pa.Table:
+    """Return the whole log as columns, read in batches so that no row outlives its batch."""
+    found = _WHOLE_LOG.run(connection)
+    batches = []
+    while rows := found.fetchmany(_LOG_BATCH):
+        arrays = [pa.array(c, f.type) for c, f in zip(zip(*rows, strict=True), _LOG, strict=True)]
+        batches.append(pa.record_batch(arrays, schema=_LOG))
+    return pa.Table.from_batches(batches, _LOG)
+
+
+def _numbered(names: pa.ChunkedArray) -> tuple[pa.Array, Ints]:
+    encoded = pc.dictionary_encode(names).combine_chunks()
+    return encoded.dictionary, encoded.indices.to_numpy().astype(np.int64)
+
+
+def _each_to_bytes(states: Floats) -> list[bytes]:
+    """Return `to_bytes` of every row; one copy of the whole instead of one a row."""
+    stored, width = to_bytes(states), 8 * DEFAULT_LAYOUT.width
+    return [stored[begin : begin + width] for begin in range(0, len(stored), width)]
 
 
 def _as_bytes(stored: object) -> bytes | None:

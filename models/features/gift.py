@@ -126,4 +126,4 @@ def _at(values: Floats, codes: Ints) -> Floats:
 
 def _relative(values: Floats, codes: Ints) -> Floats:
     """Return the value at each code as a share of the largest of all."""
-    return _at(values, codes) / max(values.max(initial=0.0), 1e-12)
+    return _at(values, codes) / max(float(values.max(initial=0.0)), 1e-12)

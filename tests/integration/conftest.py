@@ -7,10 +7,11 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,7 +91,9 @@ class Installation:
             try:
                 line = server.stdout.readline()
                 assert "http://" in line, (self.home / "serve.log").read_text()
-                yield line.split()[-1]
+                address = line.split()[-1]
+                _await_ready(address)
+                yield address
             finally:
                 server.send_signal(signal.SIGTERM)
                 assert server.wait(timeout=40) == 0
@@ -99,6 +102,18 @@ class Installation:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("LISHANG_")}
         inherited.pop("MLFLOW_TRACKING_URI", None)
         return {**inherited, "LISHANG_HOME": str(self.home), "PYTHONPATH": str(_CHECKOUT)}
+
+
+def _await_ready(address: str) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        with (
+            suppress(urllib.error.URLError, ConnectionError),
+            urllib.request.urlopen(f"{address}/readyz", timeout=5),
+        ):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{address} did not become ready")
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -90,3 +92,8 @@ def test_feature_set_with_a_name_twice_is_refused() -> None:
     one: Feature[int] = Feature("same", "count", "a number", lambda view: np.array([float(view)]))
     with pytest.raises(InvalidInput, match="same"):
         FeatureSet([one, one])
+
+
+def test_pair_features_are_documented_as_they_are() -> None:
+    page = Path(__file__).parents[2] / "docs" / "features.md"
+    assert pair_features().as_markdown() in page.read_text(encoding="utf-8")

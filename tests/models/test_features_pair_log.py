@@ -129,7 +129,7 @@ def _by_database(
 
 
 @given(log=logs(), layout=st.sampled_from([DEFAULT_LAYOUT, Layout((0.5, 45.0))]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_pair_states_by_the_database_equal_the_recurrence(
     log: tuple[list[dict[str, object]], list[dict[str, object]]], layout: Layout
 ) -> None:

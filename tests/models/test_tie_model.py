@@ -178,3 +178,12 @@ def test_tie_model_of_too_little_is_refused() -> None:
     silent = TieRows(rows.out, rows.back, rows.at, np.zeros(200), rows.pair)
     with pytest.raises(NotEnoughData, match="all alike"):
         TieModel.fit(silent, None, HORIZON, AT + HORIZON, seed=0)
+
+
+def test_tie_rows_parted_share_no_pair_and_lose_none() -> None:
+    once = _rows(100, 12)
+    rows = TieRows.joined([once, once])
+    most, few = rows.parted(5, seed=1)
+    assert (len(most), len(few)) == (160, 40)
+    assert not set(most.pair) & set(few.pair)
+    assert set(most.pair) | set(few.pair) == set(range(100))

@@ -18,7 +18,7 @@ from engine.domain.clock import DAY, SECOND
 from engine.domain.errors import FileRefused, InvalidInput
 from engine.domain.pair_state import DEFAULT_LAYOUT, Kind, closed_form, from_bytes
 from engine.ledger.database import Database
-from training.importing import ImportOptions, ImportReport, import_files
+from training.importing import ImportOptions, ImportReport, NumericTimes, import_files
 
 Write = Callable[..., Path]
 _TRIALS = count(1)
@@ -231,7 +231,7 @@ def test_import_with_another_time_unit_is_refused_rather_than_ignored(
     path = write("m.csv", "sender,recipient,occurred_at", "a,b,7")
     bring(database, interactions=path)
     with pytest.raises(FileRefused, match="another occurred_at"):
-        bring(database, ImportOptions(time_unit="d"), interactions=path)
+        bring(database, ImportOptions(times=NumericTimes("d")), interactions=path)
 
 
 def test_import_with_a_bad_row_stores_nothing_of_any_file(database: Database, write: Write) -> None:
@@ -412,6 +412,17 @@ def test_import_of_a_later_outcome_completes_the_gift_and_its_tie(
         bring(database, gifts=write("g3.csv", head, "g1,ann,bob,x,10,declined,20"))
 
 
+def test_import_of_an_outcome_for_another_gift_of_that_id_completes_nothing(
+    database: Database, write: Write
+) -> None:
+    head = "gift,sender,recipient,item,occurred_at,outcome"
+    bring(database, gifts=write("g1.csv", head, "g1,ann,bob,x,10,"))
+    other = write("g2.csv", head, "g1,ann,cy,x,10,accepted")
+    report = bring(database, ImportOptions(max_bad=1), gifts=other)
+    assert (report.files[0].changed, report.files[0].bad) == (0, 1)
+    assert rows(database, "SELECT recipient, state FROM gifts") == [("bob", "sent")]
+
+
 def test_import_of_gifts_without_outcomes_takes_them_as_accepted(
     sqlite_database: Database, write: Write
 ) -> None:
@@ -465,7 +476,7 @@ def test_import_without_recorded_times_records_as_it_happened(
 ) -> None:
     head = "event,sender,recipient,occurred_at,recorded_at"
     path = write("m.csv", head, "e1,a,b,3,", "e2,a,b,3,8")
-    bring(sqlite_database, ImportOptions(time_unit="d"), interactions=path)
+    bring(sqlite_database, ImportOptions(times=NumericTimes("d")), interactions=path)
     assert rows(
         sqlite_database, "SELECT occurred_at, recorded_at FROM interactions ORDER BY event"
     ) == [

@@ -57,15 +57,16 @@ EXPECTED = [("a", "b", 1.5, 100 * SECOND), ("b", "a", 1.0, 200 * SECOND)]
         ("blank_lines.csv", TEXT.replace("\n", "\n\n").encode()),
         ("spaced.csv", TEXT.replace(",", " , ").encode()),
         ("capitals.csv", TEXT.replace("sender", " Sender").encode()),
-        ("quoted.csv", TEXT.replace("a", '"a"', 1).replace("\na,", '\n"a",').encode()),
+        (
+            "quoted.csv",
+            b'"sender",recipient,weight,occurred_at\n"a","b",1.5,100\nb,a,"",200\n',
+        ),
         ("more_columns.csv", b"x,occurred_at,weight,recipient,sender\n,100,1.5,b,a\n,200,,a,b\n"),
     ],
 )
 def test_reading_any_form_gives_the_same_rows(tmp_path: Path, name: str, content: bytes) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    if name == "quoted.csv":
-        path.write_bytes(b'"sender",recipient,weight,occurred_at\n"a","b",1.5,100\nb,a,"",200\n')
     assert seen(path) == EXPECTED
 
 

@@ -11,14 +11,21 @@ from hypothesis import strategies as st
 
 from engine.domain.clock import parse_time
 from training.importing.fields import FILE_KINDS, Field, Read
-from training.importing.values import LATEST, MICROSECONDS, TimeUnit, Values, read_values
+from training.importing.values import (
+    LATEST,
+    MICROSECONDS,
+    NumericTimes,
+    TimeUnit,
+    Values,
+    read_values,
+)
 
 TODAY = date(2026, 1, 1)
 
 
 def read(kind: Read, *cells: str | None, unit: TimeUnit = "s") -> Values:
     field = Field("x", kind, choices=("offers", "tie_scoring"))
-    return read_values(field, pa.array(cells, pa.string()), unit, TODAY)
+    return read_values(field, pa.array(cells, pa.string()), NumericTimes(unit), TODAY)
 
 
 def one_by_one(kind: Read, *cells: str | None, unit: TimeUnit = "s") -> Values:
@@ -165,5 +172,21 @@ def test_every_default_is_a_value_its_field_accepts() -> None:
         for field in kind.fields:
             if field.default is not None:
                 cells = pa.array([str(field.default)], pa.string())
-                values = read_values(field, cells, "us", TODAY)
+                values = read_values(field, cells, NumericTimes("us"), TODAY)
                 assert values.array.to_pylist() == [field.default], (kind.name, field.name)
+
+
+def test_numeric_times_count_from_the_epoch_and_texts_do_not() -> None:
+    epoch = parse_time("2026-10-25T00:00:00Z")
+    field = Field("x", Read.TIME)
+
+    def times(*cells: str) -> list[int | None]:
+        numeric = NumericTimes("d", epoch)
+        return read_values(field, pa.array(cells, pa.string()), numeric, TODAY).array.to_pylist()
+
+    day = MICROSECONDS["d"]
+    assert times("0", "2") == [epoch, epoch + 2 * day]
+    assert times("0.5", "2") == [epoch + day // 2, epoch + 2 * day]
+    assert times("2026-10-25T00:00:00Z") == [epoch]
+    # Mixed columns are read one by one and must agree.
+    assert times("1", "2026-10-25") == [epoch + day, epoch]

@@ -17,7 +17,7 @@ from models.item_signals import HISTORY_LIMIT
 from training.frames.signals import friends_at, held, kind_weight, newest, objectors, signals
 from training.log import ExportedLog
 
-MOST_ROWS = 60_000
+MOST_ROWS = 40_000
 """More showings than this are sampled."""
 
 

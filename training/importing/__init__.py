@@ -6,7 +6,7 @@ from training.importing.options import FileReport, ImportOptions, ImportReport, 
 from training.importing.presets import PRESETS, RESEARCH_CONSENTS, preset_sources
 from training.importing.reading import Source
 from training.importing.run import import_files, import_sources, sources_of
-from training.importing.values import MICROSECONDS, TimeUnit
+from training.importing.values import MICROSECONDS, NumericTimes, TimeUnit
 
 __all__ = [
     "FILE_KINDS",
@@ -18,6 +18,7 @@ __all__ = [
     "ImportOptions",
     "ImportReport",
     "InteractionColumns",
+    "NumericTimes",
     "Progress",
     "Source",
     "TimeUnit",

@@ -83,7 +83,7 @@ class Checker:
         # The id of an event may be left out as a column, but not here and there.
         if (wanted.required or wanted.name == self.source.kind.key) and cells.null_count:
             found.where(cells.is_null(), wanted.name, "missing")
-        values = read_values(wanted, cells, self.source.time_unit, self.today)
+        values = read_values(wanted, cells, self.source.times, self.today)
         for row, reason in values.faults:
             found.add(row, wanted.name, reason)
         return values.array

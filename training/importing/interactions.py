@@ -18,7 +18,7 @@ from training.importing.checking import Checker, Known
 from training.importing.fields import FILE_KINDS, mapping_of
 from training.importing.reading import Source
 from training.importing.rejects import Reject
-from training.importing.values import TimeUnit
+from training.importing.values import NumericTimes, TimeUnit
 
 _SHOWN = 5
 
@@ -52,7 +52,7 @@ def read_interactions(
         If the file or a mapped column is not there.
     """
     kind = FILE_KINDS["interactions"]
-    source = Source(kind, path, mapping_of(kind, mapping or {}), time_unit)
+    source = Source(kind, path, mapping_of(kind, mapping or {}), NumericTimes(time_unit))
     checker = Checker(source, Known(), local_date(now()))
     parts: dict[str, list[pa.Array]] = {f.name: [] for f in kind.fields}
     bad: list[Reject] = []

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.domain.clock import Clock, now
-from training.importing.values import TimeUnit
+from training.importing.values import NumericTimes
 
 Progress = Callable[[str, float], None]
 """Called with what is being worked on (a file's name, then `ties`) and the share that is done."""
@@ -21,8 +21,8 @@ class ImportOptions:
     ----------
     mapping
         Field (`item`, or `gifts.item` for one kind of file) to the column that gives it.
-    time_unit
-        The unit of numeric times, counted from 1970.
+    times
+        How numbers are read as times.
     max_bad
         Bad rows that each file may have; one more and nothing is stored.
     strict
@@ -36,7 +36,7 @@ class ImportOptions:
     """
 
     mapping: Mapping[str, str] = field(default_factory=dict)
-    time_unit: TimeUnit = "s"
+    times: NumericTimes = field(default_factory=NumericTimes)
     max_bad: int = 0
     strict: bool = False
     rejects: Path | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ from engine.domain.gifts import Tier
 from engine.domain.people import Purpose
 from training.importing.fields import FILE_KINDS
 from training.importing.reading import Batch, Source
+from training.importing.values import NumericTimes
 
 RESEARCH_CONSENTS = tuple(purpose.value for purpose in Purpose)
 """What the people of these data are taken to have agreed to: they took part in research, or the
@@ -104,8 +106,10 @@ PRESETS: Mapping[str, Callable[[Path], tuple[Source, ...]]] = {
 """Every preset by its name."""
 
 
-def preset_sources(name: str, folder: Path) -> tuple[Source, ...]:
+def preset_sources(name: str, folder: Path, epoch: int = 0) -> tuple[Source, ...]:
     """Return the sources of the preset `name` in `folder`.
+
+    `epoch` is the instant (microseconds) from which the data count their times.
 
     Raises
     ------
@@ -114,7 +118,8 @@ def preset_sources(name: str, folder: Path) -> tuple[Source, ...]:
     """
     if name not in PRESETS:
         raise InvalidInput(f"no preset is called {name!r}", f"use one of {', '.join(PRESETS)}")
-    sources = PRESETS[name](folder)
+    times = NumericTimes(epoch=epoch)
+    sources = tuple(replace(source, times=times) for source in PRESETS[name](folder))
     for source in sources:
         if not source.path.is_file():
             raise InvalidInput(
@@ -131,7 +136,7 @@ def _source(
     derive: Callable[[Batch], Batch] | None = None,
 ) -> Source:
     mapping = {field: (column, True) for field, column in columns.items()}
-    return Source(FILE_KINDS[kind], path, mapping, "s", constants or {}, derive)
+    return Source(FILE_KINDS[kind], path, mapping, constants=constants or {}, derive=derive)
 
 
 def _both_ways(batch: Batch) -> Batch:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from engine.domain.errors import FileRefused, InvalidInput
 from training.importing.fields import FileKind
 from training.importing.rejects import Reject
-from training.importing.values import TimeUnit
+from training.importing.values import NumericTimes
 
 CHUNK = 65_536
 """Rows in a batch."""
@@ -60,7 +60,7 @@ class Source:
     kind: FileKind
     path: Path
     mapping: Mapping[str, tuple[str, bool]] = field(default_factory=dict)
-    time_unit: TimeUnit = "s"
+    times: NumericTimes = field(default_factory=NumericTimes)
     constants: Mapping[str, str] = field(default_factory=dict)
     derive: Callable[[Batch], Batch] | None = None
 

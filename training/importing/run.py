@@ -53,7 +53,7 @@ def sources_of(files: Mapping[str, Path], options: ImportOptions) -> tuple[Sourc
     if unknown:
         raise InvalidInput(f"no kind of file is called {unknown[0]!r}", f"use {list(FILE_KINDS)}")
     return tuple(
-        Source(kind, files[name], mapping_of(kind, options.mapping), options.time_unit)
+        Source(kind, files[name], mapping_of(kind, options.mapping), options.times)
         for name, kind in FILE_KINDS.items()
         if name in files
     )

@@ -191,7 +191,8 @@ class FileStore:
     def _receive(self, options: ImportOptions) -> bool:
         """Note that this file came, read as it is; return whether it is new."""
         reading = sorted((field, column) for field, (column, _) in self._source.mapping.items())
-        received = f"file:{self._kind.name}:{self._hash}:{self._source.time_unit}:{reading}"
+        times = self._source.times
+        received = f"file:{self._kind.name}:{self._hash}:{times.unit}:{times.epoch}:{reading}"
         row: dict[str, list[str | int]] = {
             "event": [received],
             "body_hash": [self._hash],

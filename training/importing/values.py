@@ -21,6 +21,15 @@ TimeUnit = Literal["s", "ms", "us", "d"]
 MICROSECONDS: dict[TimeUnit, int] = {"s": SECOND, "ms": 1_000, "us": 1, "d": DAY}
 """How long a unit of numeric time is."""
 
+
+@dataclass(frozen=True, slots=True)
+class NumericTimes:
+    """How numbers are read as times: so many of `unit` since `epoch` (microseconds since 1970)."""
+
+    unit: TimeUnit = "s"
+    epoch: int = 0
+
+
 LATEST = 253_402_300_799_999_999
 """The last microsecond of the year 9999: no calendar here goes further."""
 
@@ -41,18 +50,18 @@ class Values:
     faults: tuple[tuple[int, str], ...] = ()
 
 
-def read_values(field: Field, cells: pa.Array, unit: TimeUnit, today: date) -> Values:
+def read_values(field: Field, cells: pa.Array, times: NumericTimes, today: date) -> Values:
     """Return what `cells` (n texts, trimmed, null when empty) say in `field`.
 
     Parameters
     ----------
-    unit
-        The unit of numeric times since 1970; RFC 3339 texts and dates need none.
+    times
+        How numbers are read as times; RFC 3339 texts and dates speak for themselves.
     today
         No date of birth lies after it.
     """
     if field.read is Read.TIME:
-        return _times(cells, unit)
+        return _times(cells, times)
     readers: dict[Read, Callable[[pa.Array], Values]] = {
         Read.ID: partial(_texts, longest=_ID_LENGTH),
         Read.TEXT: partial(_texts, longest=_TEXT_LENGTH),
@@ -80,21 +89,24 @@ def _texts(cells: pa.Array, longest: int) -> Values:
     return Values(pc.if_else(wrong, pa.scalar(None, pa.string()), cells), faults)
 
 
-def _times(cells: pa.Array, unit: TimeUnit) -> Values:
+def _times(cells: pa.Array, times: NumericTimes) -> Values:
     try:
-        return Values(_times_at_once(cells, MICROSECONDS[unit]))
+        return Values(_times_at_once(cells, times))
     except pa.ArrowInvalid:
-        return _one_by_one(cells, partial(_time, MICROSECONDS[unit]), pa.int64())
+        return _one_by_one(cells, partial(_time, times), pa.int64())
 
 
-def _times_at_once(cells: pa.Array, factor: int) -> pa.Array:
+def _times_at_once(cells: pa.Array, numeric: NumericTimes) -> pa.Array:
+    factor = MICROSECONDS[numeric.unit]
     if _all(cells, _DIGITS):
         times = pc.multiply_checked(pc.cast(cells, pa.int64()), factor)
+        times = pc.add_checked(times, numeric.epoch)
     elif _all(cells, rf"^{_DECIMAL.pattern}$"):
         times = pc.cast(
             pc.round(pc.multiply(pc.cast(cells, pa.float64()), float(factor)), 0, "half_to_even"),
             pa.int64(),
         )
+        times = pc.add_checked(times, numeric.epoch)
     else:
         zoned = _all(cells, _ZONED)
         stamp = pa.timestamp("us", tz="UTC") if zoned else pa.timestamp("us")
@@ -105,10 +117,12 @@ def _times_at_once(cells: pa.Array, factor: int) -> pa.Array:
     return times
 
 
-def _time(factor: int, text: str) -> int:
+def _time(numeric: NumericTimes, text: str) -> int:
+    factor = MICROSECONDS[numeric.unit]
     if _DECIMAL.fullmatch(text):
         whole = int(text) * factor if text.isdecimal() else float(text) * factor
         at = whole if isinstance(whole, int) else round(whole) if abs(whole) < _MOST else _MOST
+        at += numeric.epoch
     else:
         try:
             at = parse_time(text)
