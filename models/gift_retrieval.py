@@ -8,16 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from engine.domain.pair_state import Floats, Ints
-from engine.domain.ports import GiftCandidate, GiftContext
+from engine.domain.ports import FRIENDS_HISTORY_LIMIT, GAVE, GiftCandidate, GiftContext
 from models.item_catalogue import ItemCatalogue
 from models.item_popularity import ItemPopularity, occasion_index
-from models.item_signals import (
-    FRIENDS_HISTORY_LIMIT,
-    GAVE,
-    Taste,
-    of_kinds,
-    taste_of,
-)
+from models.item_signals import Taste, of_kinds, taste_of
 from models.item_similarity import ItemSimilarity
 
 _SHARES = (("similar", 4.0), ("friends", 2.0), ("similar", 1.0), ("popular", 2.0))

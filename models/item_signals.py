@@ -9,22 +9,12 @@ import numpy as np
 
 from engine.domain.decay import remaining
 from engine.domain.pair_state import Floats, Ints
-from engine.domain.ports import ItemSignal
+from engine.domain.ports import GAVE, HISTORY_LIMIT, RECEIVED, ItemSignal
 from models.item_catalogue import UNKNOWN, ItemCatalogue
-
-GAVE = "gave"
-"""The kind of signal a sender leaves by giving an item away."""
-RECEIVED = "received"
-"""The kind of signal a recipient leaves by accepting a gift."""
 
 SIGNAL_WEIGHTS = {"bought": 2.0, "wished": 2.0, "liked": 1.0, RECEIVED: 1.0, GAVE: 1.0}
 """How much a signal of each kind says of a taste; another kind counts `OTHER_WEIGHT`."""
 OTHER_WEIGHT = 0.5
-
-HISTORY_LIMIT = 200
-"""How many signals, the newest, of one person are looked at."""
-FRIENDS_HISTORY_LIMIT = 500
-"""How many signals, the newest, of all a recipient's friends together are looked at."""
 
 _HALF_LIFE_DAYS = 180.0
 _HEAVIEST = 4.0

@@ -20,11 +20,10 @@ from models.gift_retrieval import GiftRetrieval
 from models.item_catalogue import UNKNOWN, ItemCatalogue
 from models.item_popularity import ItemPopularity
 from models.item_similarity import ItemSimilarity
-from models.manifest import Manifest, features_hash
+from models.manifest import Manifest, features_hash, library_versions
 from training.evaluate import ndcg_at_k, recall_at_k
 from training.fitted import Fitted
 from training.frames.gifts import GiftLog, GiftQuery
-from training.libraries import library_versions
 from training.log import ExportedLog
 
 _TIMED_SHARES = (0.4, 0.6, 0.8, 1.0)
@@ -275,5 +274,5 @@ def _manifest(gifts: GiftLog, seed: int, cutoff: int, metrics: dict[str, float])
         seed=seed,
         params={**RANKER_PARAMS, "rounds": ROUNDS, "timed": gifts.timed},
         metrics=metrics,
-        libraries=library_versions(),
+        libraries=library_versions("lightgbm", "numpy", "scipy", "scikit-learn"),
     )

@@ -8,12 +8,11 @@ from engine.domain.clock import now
 from engine.domain.errors import NotEnoughData
 from engine.domain.pair_state import Floats
 from models.features.offer import OFFER_FEATURES, offer_features
-from models.manifest import Manifest, features_hash
+from models.manifest import Manifest, features_hash, library_versions
 from models.offers import NAME, OFFER_PARAMS, ROUNDS, OfferModel, ResponseCurve, fit_response
 from training.evaluate import auc, calibration_error, log_loss
 from training.fitted import Fitted
 from training.frames.offers import OfferFrame, offer_frame
-from training.libraries import library_versions
 from training.log import ExportedLog
 
 _TAUGHT = 0.8
@@ -58,7 +57,7 @@ def fit_offers(log: ExportedLog, seed: int) -> Fitted:
         seed=seed,
         params=params,
         metrics=metrics,
-        libraries=library_versions(),
+        libraries=library_versions("lightgbm", "numpy", "scipy", "scikit-learn"),
     )
     return Fitted(
         OfferModel(_fit(frame, features, end, seed), manifest), metrics, params, manifest.cutoff

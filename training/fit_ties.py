@@ -14,6 +14,9 @@ from training.frames.ties import TieFrame, tie_frame
 from training.log import ExportedLog
 
 LONGEST_HORIZON = 30 * DAY
+_HORIZONS_A_LOG = 8
+"""A young log changes from horizon to horizon: with fewer of them in its span, what the latest
+window calibrates is no longer true in the next."""
 WINDOWS = 8
 """The most instants at which pairs are looked at for one fit."""
 WINDOWS_A_HORIZON = 7
@@ -42,7 +45,7 @@ def fit_ties(log: ExportedLog, seed: int, horizon_us: int | None = None) -> Fitt
     seed
         Of every random choice.
     horizon_us
-        Microseconds ahead of which exchanges are predicted; a quarter of the log's span, 30 days
+        Microseconds ahead of which exchanges are predicted; an eighth of the log's span, 30 days
         at most, when None.
 
     Raises
@@ -54,7 +57,7 @@ def fit_ties(log: ExportedLog, seed: int, horizon_us: int | None = None) -> Fitt
     end = last + 1
     if end - first < _SHORTEST_LOG:
         raise NotEnoughData("the log spans less than four hours", "import a longer history")
-    horizon = horizon_us or min(LONGEST_HORIZON, (end - first) // 4)
+    horizon = horizon_us or min(LONGEST_HORIZON, (end - first) // _HORIZONS_A_LOG)
     if end - first < 3 * horizon:
         raise NotEnoughData(
             f"the log spans {(end - first) / DAY:.1f} days, less than three horizons of "

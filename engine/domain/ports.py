@@ -49,19 +49,22 @@ class TieScorer(Protocol):
         ...
 
 
-SENT = "sent"
+GAVE = "gave"
 """The kind of signal a sender leaves by giving an item away."""
 RECEIVED = "received"
-"""The kind of signal a recipient leaves by accepting a gift, at that time."""
+"""The kind of signal a recipient leaves by accepting a gift."""
 HISTORY_LIMIT = 200
 """How many signals, the newest, of one person are looked at."""
-FRIENDS_HISTORY_LIMIT = 300
+FRIENDS_HISTORY_LIMIT = 500
 """How many signals, the newest, of all a recipient's friends together are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
 class ItemSignal:
-    """Something a person did with an item: bought, liked, wished, `SENT` or `RECEIVED` it."""
+    """Something a person did with an item: bought, liked, wished, `GAVE` or `RECEIVED` it.
+
+    The time of a gift's signals is when it was given.
+    """
 
     item: str
     kind: str

@@ -11,9 +11,9 @@ from engine.domain.gifts import GiftState, Item
 from engine.domain.people import GRANTED_BY_DEFAULT, Purpose
 from engine.domain.ports import (
     FRIENDS_HISTORY_LIMIT,
+    GAVE,
     HISTORY_LIMIT,
     RECEIVED,
-    SENT,
     ItemSignal,
 )
 from engine.ledger.facts import ITEM_COLUMNS, item_from_row
@@ -23,7 +23,6 @@ POPULAR_DAYS = 90
 
 _REFUSED = ", ".join(f"'{s.value}'" for s in (GiftState.HELD, GiftState.CANCELLED))
 _TAKEN = ", ".join(f"'{s.value}'" for s in (GiftState.ACCEPTED, GiftState.REDEEMED))
-_TAKEN_AT = "COALESCE(outcome_at, occurred_at)"
 # A recipient's history holds only what was accepted; a sender's only what was sent, whatever
 # became of it, so that a decline shows nowhere. Signals of one time are ordered as in training.
 _EVENTS = """
@@ -31,32 +30,32 @@ SELECT 'e:' || event AS signal, person, item, kind, occurred_at FROM item_events
   WHERE person IN ({of}) AND occurred_at < :at_now
 """
 _GIFTS_TAKEN = f"""
-SELECT 'r:' || gift, recipient, item, '{RECEIVED}', {_TAKEN_AT} FROM gifts
-  WHERE recipient IN ({{of}}) AND {_TAKEN_AT} < :at_now AND state IN ({_TAKEN})
+SELECT 'r:' || gift, recipient, item, '{RECEIVED}', occurred_at FROM gifts
+  WHERE recipient IN ({{of}}) AND COALESCE(outcome_at, occurred_at) < :at_now
+    AND state IN ({_TAKEN})
 """
 _GIFTS_SENT = f"""
-SELECT 's:' || gift, sender, item, '{SENT}', occurred_at FROM gifts
+SELECT 'g:' || gift, sender, item, '{GAVE}', occurred_at FROM gifts
   WHERE sender IN ({{of}}) AND occurred_at < :at_now AND state NOT IN ({_REFUSED})
 """
 _SIGNALS = f"""
 SELECT person, item, kind, occurred_at FROM (
   SELECT person, item, kind, occurred_at,
-    ROW_NUMBER() OVER (PARTITION BY person ORDER BY occurred_at DESC, signal) AS place
+    ROW_NUMBER() OVER (PARTITION BY person ORDER BY occurred_at DESC, item, kind, signal)
+      AS place
   FROM ({_EVENTS} UNION ALL {_GIFTS_TAKEN} UNION ALL {_GIFTS_SENT}) signals
 ) placed WHERE place <= {HISTORY_LIMIT} ORDER BY person, place
 """.replace("{of}", "{listed}")
 _FRIENDS = """
 SELECT f.friend FROM friendships f
-JOIN friendships b ON b.person = f.friend AND b.friend = f.person
-  AND b.since <= :at_now AND (b.until IS NULL OR b.until > :at_now)
 JOIN consents c ON c.person = f.friend AND c.purpose = 'gift_suggestions' AND c.granted = TRUE
   AND c.since <= :at_now AND (c.until IS NULL OR c.until > :at_now)
 WHERE f.person = :person AND f.since <= :at_now AND (f.until IS NULL OR f.until > :at_now)
 """
 _FRIENDS_SIGNALS = Statement(
     f"""
-SELECT item, kind, occurred_at FROM ({_EVENTS} UNION ALL {_GIFTS_TAKEN}) signals
-ORDER BY occurred_at DESC, signal LIMIT {FRIENDS_HISTORY_LIMIT}
+SELECT item, kind, occurred_at FROM ({_EVENTS}) signals
+ORDER BY occurred_at DESC, item, kind, signal LIMIT {FRIENDS_HISTORY_LIMIT}
 """.replace("{of}", _FRIENDS)
 )
 _CONSENTS = """
@@ -91,10 +90,7 @@ def read_signals(
 
 
 def read_friends_signals(connection: Connection, person: str, at: int) -> tuple[ItemSignal, ...]:
-    """Return the newest signals, newest first, of `person`'s friends who agreed to suggestions.
-
-    Friends hold each other, both ways; what they gave away says nothing of their taste.
-    """
+    """Return the newest item events, newest first, of `person`'s friends who agreed to this."""
     rows = _FRIENDS_SIGNALS.run(connection, person=person, at_now=at)
     return tuple(ItemSignal(*row) for row in rows)
 

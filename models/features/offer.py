@@ -15,8 +15,8 @@ import numpy as np
 from engine.domain.clock import DAY
 from engine.domain.decay import remaining
 from engine.domain.pair_state import Floats
-from engine.domain.ports import OfferContext
-from models.item_signals import HISTORY_LIMIT, signal_weights
+from engine.domain.ports import HISTORY_LIMIT, OfferContext
+from models.item_signals import signal_weights
 
 HALF_LIFE_DAYS = 60.0
 """Days after which a signal says half as much of what a person likes."""

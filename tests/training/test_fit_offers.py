@@ -25,9 +25,11 @@ Row = dict[str, object]
 LogWriter = Callable[..., ExportedLog]
 
 
-def _log(write_log: LogWriter, people: int = 400, affinity: float = 0.35) -> ExportedLog:
+def _log(
+    write_log: LogWriter, people: int = 400, affinity: float = 0.35, unseen: float = 0.03
+) -> ExportedLog:
     """Everyone likes one category; an offer of it is redeemed by `affinity` + 5 % of those shown
-    it, another by 5 %; of those it is withheld from, 3 % find it anyway."""
+    it, another by 5 %; of those it is withheld from, a share `unseen` redeems it anyway."""
     rng = np.random.default_rng(9)
     items: list[Row] = [
         {"item": f"i{n}", "name": "", "price_fen": 1_000, "tier": "basic", "kind": "voucher"}
@@ -62,7 +64,7 @@ def _log(write_log: LogWriter, people: int = 400, affinity: float = 0.35) -> Exp
             shown = rng.random() < 0.8
             at = starts + int(rng.integers(DAY))
             respond(who, f"o{n}", "shown" if shown else "held_out", at)
-            chance = 0.05 + affinity * (who % 4 == n % 4) if shown else 0.03
+            chance = 0.05 + affinity * (who % 4 == n % 4) if shown else unseen
             if rng.random() < chance:
                 respond(who, f"o{n}", "redeemed", at + 2 * DAY)
     return write_log(items=items, item_events=events, offers=offers, offer_events=responses)
@@ -100,6 +102,15 @@ def test_fit_recovers_the_planted_response(fitted: Fitted) -> None:
     assert other.p_redeem < 0.12
     assert fan.reasons[0] == "LIKES_CATEGORY"
     assert other.reasons == ("GENERAL_INTEREST",)
+
+
+def test_withheld_offers_teach_nothing(write_log: LogWriter) -> None:
+    # If they did, a fifth of all examples would say yes.
+    fitted = fit_offers(_log(write_log, unseen=1.0), seed=3)
+    [other] = _model(fitted).score([_context("cake", "tea")])
+    assert other.p_redeem < 0.15
+    assert fitted.metrics["held_out_rate"] == 1.0
+    assert fitted.metrics["response_lift"] < -0.8
 
 
 def test_score_does_not_depend_on_what_the_brand_pays(fitted: Fitted) -> None:

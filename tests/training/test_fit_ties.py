@@ -79,14 +79,14 @@ def test_fit_ties_judges_a_model_that_never_saw_the_last_horizon(
     assert served.manifest.metrics == fitted.metrics
 
 
-def test_fit_ties_without_a_horizon_takes_a_quarter_of_a_short_log_and_repeats_itself(
+def test_fit_ties_without_a_horizon_takes_an_eighth_of_a_short_log_and_repeats_itself(
     write_log: LogWriter,
 ) -> None:
     gifts, messages = _town(20, pairs=80)
     log = write_log(gifts=gifts, interactions=messages)
     one, other = fit_ties(log, seed=1), fit_ties(log, seed=1)
     first, last = log.span()
-    assert one.params["horizon_us"] == (last + 1 - first) // 4
+    assert one.params["horizon_us"] == (last + 1 - first) // 8
     assert (one.metrics, one.params) == (other.metrics, other.params)
 
 

@@ -15,9 +15,15 @@ from engine.domain.errors import NotEnoughData
 from engine.domain.gifts import Item, Mechanics, Relation, Tier
 from engine.domain.pair_state import Floats, Ints
 from engine.domain.people import Purpose
-from engine.domain.ports import GiftContext, ItemSignal
+from engine.domain.ports import (
+    FRIENDS_HISTORY_LIMIT,
+    GAVE,
+    HISTORY_LIMIT,
+    RECEIVED,
+    GiftContext,
+    ItemSignal,
+)
 from models.item_popularity import occasion_index
-from models.item_signals import FRIENDS_HISTORY_LIMIT, GAVE, HISTORY_LIMIT, RECEIVED
 from training.frames.signals import (
     agreed_at,
     agreements,

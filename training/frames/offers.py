@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from engine.domain.clock import DAY
 from engine.domain.pair_state import Ints
 from engine.domain.people import Purpose
+from engine.domain.ports import HISTORY_LIMIT
 from models.features.offer import FACT_NAMES, HALF_LIFE_DAYS, OfferFacts
-from models.item_signals import HISTORY_LIMIT
 from training.frames.signals import friends_at, held, kind_weight, newest, objectors, signals
 from training.log import ExportedLog
 

@@ -7,7 +7,8 @@ from ibis.expr.types import NumericColumn, StringColumn, Table
 
 from engine.domain.gifts import GiftState
 from engine.domain.people import Purpose
-from models.item_signals import GAVE, OTHER_WEIGHT, RECEIVED, SIGNAL_WEIGHTS
+from engine.domain.ports import GAVE, RECEIVED
+from models.item_signals import OTHER_WEIGHT, SIGNAL_WEIGHTS
 from training.log import ExportedLog
 
 _TAKEN = (GiftState.ACCEPTED.value, GiftState.REDEEMED.value)

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import insert
 
 from engine.domain.clock import DAY
-from engine.domain.events import ConsentChanged, ItemTouched
+from engine.domain.events import ConsentChanged, FriendshipChanged, ItemTouched
 from engine.domain.people import Purpose
 from engine.domain.ports import HISTORY_LIMIT, ItemSignal
 from engine.ledger import histories, offers, tables
@@ -38,16 +38,16 @@ def _signals(world, person: str) -> tuple[ItemSignal, ...]:
         return histories.read_signals(unit, [person], world.now)[person]
 
 
-def test_accepted_gift_is_a_signal_of_both_sides_at_its_two_times(world) -> None:
+def test_accepted_gift_is_a_signal_of_both_sides(world) -> None:
     _gift(world, "g1", "accepted", world.now - 9, world.now - 5)
-    assert _signals(world, "an") == (ItemSignal("coffee", "sent", world.now - 9),)
-    assert _signals(world, "bo") == (ItemSignal("coffee", "received", world.now - 5),)
+    assert _signals(world, "an") == (ItemSignal("coffee", "gave", world.now - 9),)
+    assert _signals(world, "bo") == (ItemSignal("coffee", "received", world.now - 9),)
 
 
 @pytest.mark.parametrize("state", ["declined", "expired", "sent"])
 def test_decline_looks_like_any_gift_that_was_not_taken(world, state) -> None:
     _gift(world, "g1", state, world.now - 9, world.now - 5)
-    assert _signals(world, "an") == (ItemSignal("coffee", "sent", world.now - 9),)
+    assert _signals(world, "an") == (ItemSignal("coffee", "gave", world.now - 9),)
     assert _signals(world, "bo") == ()
 
 
@@ -64,14 +64,14 @@ def test_signals_are_newest_first_limited_and_before_the_instant(world) -> None:
     ]
 
 
-def test_friends_signals_need_a_two_way_friendship_and_the_friends_consent(world) -> None:
+def test_friends_signals_need_a_friendship_and_the_friends_consent(world) -> None:
     def read() -> tuple[ItemSignal, ...]:
         with world.database.reading() as unit:
             return histories.read_friends_signals(unit, "an", world.now)
 
     for person in ("bo", "cy"):
         world.tell(ItemTouched(f"i-{person}", world.now - DAY, person, "coffee", "liked", 1.0))
-    world.befriend("an", "cy", both=False)
+    world.tell(FriendshipChanged("f", world.now - DAY, "cy", "an", True))
     assert read() == ()
     for person in ("bo", "cy"):
         world.tell(
