@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from api.schemas.base import Answer, Body, Count, Fen, Id, Instant, ShortText, micros
 from engine.domain import events
@@ -18,6 +18,11 @@ Weight = Annotated[float, Field(ge=0, le=1e9)]
 class _Event(Body):
     id: Id = Field(description="The caller's own; the same id is taken once")
     occurred_at: Instant
+
+
+def _apart(one: str, other: str) -> None:
+    if one == other:
+        raise ValueError("the two people should not be the same")
 
 
 class PersonEvent(_Event):
@@ -43,6 +48,11 @@ class FriendshipEvent(_Event):
     friend: Id
     active: bool
 
+    @model_validator(mode="after")
+    def _two_people(self) -> Self:
+        _apart(self.person, self.friend)
+        return self
+
     def told(self) -> events.LiveEvent:
         """Return the event."""
         at = micros(self.occurred_at)
@@ -56,6 +66,11 @@ class BlockEvent(_Event):
     person: Id
     blocked: Id
     active: bool
+
+    @model_validator(mode="after")
+    def _two_people(self) -> Self:
+        _apart(self.person, self.blocked)
+        return self
 
     def told(self) -> events.LiveEvent:
         """Return the event."""
@@ -101,6 +116,11 @@ class InteractionEvent(_Event):
     recipient: Id
     kind: ShortText = Field(examples=["message", "call"])
     weight: Weight = 1.0
+
+    @model_validator(mode="after")
+    def _two_people(self) -> Self:
+        _apart(self.sender, self.recipient)
+        return self
 
     def told(self) -> events.LiveEvent:
         """Return the event."""
