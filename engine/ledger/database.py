@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from engine.domain.errors import InvalidInput, LedgerUnavailable
@@ -97,7 +97,12 @@ def _translated() -> Iterator[None]:
 
 
 def _create(url: str) -> Engine:
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise InvalidInput(
+            "the database's URL cannot be read", "use sqlite:///… or postgresql://…"
+        ) from error
     backend = parsed.get_backend_name()
     if backend == "postgresql":
         # READ COMMITTED: rows read again under locks must show what others have committed.
@@ -105,14 +110,18 @@ def _create(url: str) -> Engine:
             parsed.set(drivername="postgresql+psycopg"),
             isolation_level="READ COMMITTED",
             pool_pre_ping=True,
-            connect_args={"options": "-c synchronous_commit=on -c lock_timeout=15s"},
+            hide_parameters=True,  # errors are logged; what people sent is not
+            connect_args={
+                "connect_timeout": 5,
+                "options": "-c synchronous_commit=on -c lock_timeout=15s",
+            },
         )
     if backend != "sqlite":
         raise InvalidInput(f"unknown database {backend!r}", "use sqlite:///… or postgresql://…")
     if not parsed.database or parsed.database == ":memory:":
         raise InvalidInput("the ledger must outlive the process", "name a file: sqlite:///x.db")
     Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(parsed, connect_args={"timeout": BUSY_MS / 1000})
+    engine = create_engine(parsed, hide_parameters=True, connect_args={"timeout": BUSY_MS / 1000})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

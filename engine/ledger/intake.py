@@ -21,7 +21,7 @@ from engine.domain.events import (
 )
 from engine.domain.pair_state import kind_of
 from engine.ledger import ties
-from engine.ledger.statements import Statement
+from engine.ledger.statements import Statement, run_listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ _MEET = Statement(
     "INSERT INTO people (person, recorded_at) VALUES (:person, :recorded_at)"
     " ON CONFLICT (person) DO NOTHING"
 )
+_LOCK_PEOPLE = "SELECT person FROM people WHERE person IN ({listed}) ORDER BY person {for_update}"
 _PERSON = Statement("""
 INSERT INTO people (person, birth_date, zone, joined_at, recorded_at)
 VALUES (:person, :birth_date, :zone, :occurred_at, :recorded_at)
@@ -109,6 +110,9 @@ def receive(connection: Connection, events: Sequence[LiveEvent], at: int) -> Int
     news = sorted(fresh.values(), key=lambda event: event.occurred_at)
     people = sorted({person for event in news for person in _people(event)})
     _MEET.run_many(connection, [{"person": person, "recorded_at": at} for person in people])
+    # Batches about the same people go one after the other: in what order they then change the
+    # rows of friendships, blocks and consents no longer matters.
+    run_listed(connection, _LOCK_PEOPLE, people)
     for event in news:
         _record(connection, event, at)
     ties.append(

@@ -67,7 +67,7 @@ def test_commits_are_durable_on_both_databases(database: Database) -> None:
             assert unit.exec_driver_sql("SHOW fsync").scalar() == "on"
 
 
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://h/d"])
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://h/d", "no url"])
 def test_unusable_url_is_refused(url: str) -> None:
     with pytest.raises(InvalidInput):
         Database(url)

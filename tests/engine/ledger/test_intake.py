@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 import pytest
@@ -124,3 +125,24 @@ def test_late_friendship_event_counts_by_when_it_happened(world) -> None:
     # The end is told before the beginning that it does not belong to.
     world.tell(FriendshipChanged("late", world.now - 2 * DAY, "an", "bo", False))
     assert _situation(world).two_way_friends
+
+
+def test_crossing_batches_about_the_same_people_all_go_in(world) -> None:
+    def tell(n: int) -> None:
+        pairs = [("an", "bo"), ("bo", "an"), ("an", "cy"), ("cy", "bo")]
+        ordered = pairs if n % 2 else pairs[::-1]
+        world.tell(
+            *[
+                FriendshipChanged(f"{n}-{m}", world.now - 100 + m, *pair, active=bool(n % 3))
+                for m, pair in enumerate(ordered)
+            ],
+            *[
+                Interacted(f"i{n}-{m}", world.now - 100 + m, *pair, "message", 1.0)
+                for m, pair in enumerate(ordered)
+            ],
+        )
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(tell, range(24)))
+    with world.database.reading() as unit:
+        assert unit.execute(select(func.count()).select_from(tables.interactions)).scalar() == 96
