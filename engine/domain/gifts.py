@@ -123,9 +123,9 @@ ACCEPT_WITHIN = 24 * HOUR
 def state_for_sender(gift: Gift, at: int) -> GiftState:
     """Return the state that the sender may see at `at` (microseconds).
 
-    A declined gift looks like one that nobody answered: sent until it would expire, then expired.
+    A declined gift and one that nobody answered look the same: sent, and expired after 24 hours.
     """
-    if gift.state is not GiftState.DECLINED:
+    if gift.state not in {GiftState.SENT, GiftState.DECLINED}:
         return gift.state
     waiting = at < gift.occurred_at + ACCEPT_WITHIN
     return GiftState.SENT if waiting else GiftState.EXPIRED

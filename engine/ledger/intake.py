@@ -21,7 +21,7 @@ from engine.domain.events import (
 )
 from engine.domain.pair_state import kind_of
 from engine.ledger import ties
-from engine.ledger.statements import Statement, run_listed
+from engine.ledger.statements import Statement, Value, run_listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,55 +42,78 @@ _MEET = Statement(
     " ON CONFLICT (person) DO NOTHING"
 )
 _LOCK_PEOPLE = "SELECT person FROM people WHERE person IN ({listed}) ORDER BY person {for_update}"
+# Events may arrive in another order than they happened: the newest word counts, not the last.
 _PERSON = Statement("""
-INSERT INTO people (person, birth_date, zone, joined_at, recorded_at)
-VALUES (:person, :birth_date, :zone, :occurred_at, :recorded_at)
-ON CONFLICT (person) DO UPDATE SET
-  birth_date = COALESCE(excluded.birth_date, people.birth_date),
-  zone = COALESCE(excluded.zone, people.zone),
-  joined_at = COALESCE(people.joined_at, excluded.joined_at)
+UPDATE people SET
+  birth_date = COALESCE(:birth_date, birth_date),
+  zone = COALESCE(:zone, zone),
+  joined_at = COALESCE(joined_at, :occurred_at),
+  profile_at = :occurred_at
+WHERE person = :person AND (profile_at IS NULL OR profile_at <= :occurred_at)
 """)
 _LIMITS = Statement("""
-UPDATE people SET day_gifts_limit = :day_gifts_limit, day_fen_limit = :day_fen_limit
-WHERE person = :person
+UPDATE people SET day_gifts_limit = :day_gifts_limit, day_fen_limit = :day_fen_limit,
+  limits_at = :occurred_at
+WHERE person = :person AND (limits_at IS NULL OR limits_at <= :occurred_at)
 """)
-_BEFRIEND = Statement("""
-INSERT INTO friendships (person, friend, since, until, recorded_at)
-VALUES (:person, :other, :occurred_at, NULL, :recorded_at)
-ON CONFLICT (person, friend, since) DO UPDATE SET until = NULL
-""")
-_UNFRIEND = Statement("""
-UPDATE friendships SET until = :occurred_at
-WHERE person = :person AND friend = :other AND since <= :occurred_at
-  AND (until IS NULL OR until > :occurred_at)
-""")
-_BLOCK = Statement("""
-INSERT INTO blocks (person, blocked, since, until, recorded_at)
-VALUES (:person, :other, :occurred_at, NULL, :recorded_at)
-ON CONFLICT (person, blocked, since) DO UPDATE SET until = NULL
-""")
-_UNBLOCK = Statement("""
-UPDATE blocks SET until = :occurred_at
-WHERE person = :person AND blocked = :other AND since <= :occurred_at
-  AND (until IS NULL OR until > :occurred_at)
-""")
-_END_CONSENT = Statement("""
-UPDATE consents SET until = :occurred_at
-WHERE person = :person AND purpose = :purpose AND since <= :occurred_at
-  AND (until IS NULL OR until > :occurred_at)
-""")
+# A change at T splits what held then: up to T the old row, from T the new one, which lasts until
+# the next change that is known or, where it only confirms, as long as the old one did. An end
+# leaves a row of no length, so that a beginning told later knows where it ends.
+_NEXT = """
+SELECT MIN(until) FROM (
+  SELECT since AS until FROM {table} WHERE {key} AND since > :occurred_at
+  UNION ALL
+  SELECT until FROM {table} WHERE {key} AND since < :occurred_at AND until > :occurred_at
+) changes
+"""
+_SPLIT = """
+UPDATE {table} SET until = :occurred_at
+WHERE {key} AND since < :occurred_at AND (until IS NULL OR until > :occurred_at)
+"""
+_SWITCH = """
+INSERT INTO {table} (person, {other}, since, until, recorded_at)
+VALUES (:person, :other, :occurred_at, :until, :recorded_at)
+ON CONFLICT (person, {other}, since) DO UPDATE SET until = excluded.until
+"""
 _CONSENT = Statement("""
 INSERT INTO consents (person, purpose, since, until, granted, recorded_at)
-VALUES (:person, :purpose, :occurred_at, NULL, :granted, :recorded_at)
-ON CONFLICT (person, purpose, since) DO UPDATE SET granted = excluded.granted, until = NULL
+VALUES (:person, :other, :occurred_at, :until, :granted, :recorded_at)
+ON CONFLICT (person, purpose, since)
+  DO UPDATE SET granted = excluded.granted, until = excluded.until
 """)
+_NEXT_CONSENT = Statement(
+    "SELECT MIN(since) FROM consents"
+    " WHERE person = :person AND purpose = :other AND since > :occurred_at"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Switches:
+    """The three statements by which one table takes changes in any order."""
+
+    next: Statement
+    split: Statement
+    switch: Statement
+
+    @classmethod
+    def of(cls, table: str, other: str) -> _Switches:
+        key = f"person = :person AND {other} = :other"
+        texts = (_NEXT, _SPLIT, _SWITCH)
+        return cls(*[Statement(t.format(table=table, key=key, other=other)) for t in texts])
+
+
+_FRIENDSHIPS = _Switches.of("friendships", "friend")
+_BLOCKS = _Switches.of("blocks", "blocked")
+_CONSENTS = _Switches.of("consents", "purpose")
 _INTERACTION = Statement("""
 INSERT INTO interactions (event, sender, recipient, kind, weight, occurred_at, recorded_at)
 VALUES (:event, :sender, :recipient, :kind, :weight, :occurred_at, :recorded_at)
+ON CONFLICT (event) DO NOTHING
 """)
 _ITEM_EVENT = Statement("""
 INSERT INTO item_events (event, person, item, kind, weight, occurred_at, recorded_at)
 VALUES (:event, :person, :item, :kind, :weight, :occurred_at, :recorded_at)
+ON CONFLICT (event) DO NOTHING
 """)
 
 
@@ -118,7 +141,7 @@ def receive(connection: Connection, events: Sequence[LiveEvent], at: int) -> Int
     ties.append(
         connection,
         [
-            ties.TieEvent(e.sender, e.recipient, kind_of(e.kind), e.weight, e.occurred_at)
+            ties.TieEvent(e.sender, e.recipient, kind_of(e.kind), e.weight, min(e.occurred_at, at))
             for e in news
             if isinstance(e, Interacted)
         ],
@@ -150,28 +173,39 @@ def _people(event: LiveEvent) -> tuple[str, ...]:
 
 
 def _record(connection: Connection, event: LiveEvent, at: int) -> None:
-    when = {"occurred_at": event.occurred_at, "recorded_at": at}
+    # A caller's clock may run ahead of ours: what they tell us holds from now on at the latest.
+    happened = min(event.occurred_at, at)
+    when = {"occurred_at": happened, "recorded_at": at}
     match event:
         case PersonChanged():
             born = event.birth_date.isoformat() if event.birth_date else None
-            _PERSON.run(connection, person=event.person, birth_date=born, zone=event.zone, **when)
+            _PERSON.run(
+                connection,
+                person=event.person,
+                birth_date=born,
+                zone=event.zone,
+                occurred_at=happened,
+            )
         case FriendshipChanged():
-            _switch(connection, _BEFRIEND, _UNFRIEND, event.friend, event, at)
+            _switch(connection, _FRIENDSHIPS, event.person, event.friend, event.active, when)
         case BlockChanged():
-            _switch(connection, _BLOCK, _UNBLOCK, event.blocked, event, at)
+            _switch(connection, _BLOCKS, event.person, event.blocked, event.active, when)
         case ConsentChanged():
-            key = {"person": event.person, "purpose": event.purpose.value}
-            _END_CONSENT.run(connection, occurred_at=event.occurred_at, **key)
-            _CONSENT.run(connection, granted=event.granted, **key, **when)
+            key: dict[str, Value] = {"person": event.person, "other": event.purpose.value}
+            # Unlike a friendship's, a consent's own end says nothing of what is said after it.
+            until = _NEXT_CONSENT.run(connection, occurred_at=happened, **key).scalar()
+            _CONSENTS.split.run(connection, occurred_at=happened, **key)
+            _CONSENT.run(connection, granted=event.granted, until=until, **key, **when)
         case LimitChanged():
             _LIMITS.run(
                 connection,
                 person=event.person,
                 day_gifts_limit=event.day_gifts_limit,
                 day_fen_limit=event.day_fen_limit,
+                occurred_at=happened,
             )
         case Interacted():
-            _INTERACTION.run(
+            stored = _INTERACTION.run(
                 connection,
                 event=f"live:{event.event}",
                 sender=event.sender,
@@ -180,8 +214,9 @@ def _record(connection: Connection, event: LiveEvent, at: int) -> None:
                 weight=event.weight,
                 **when,
             )
+            _require_new(event, stored.rowcount)
         case ItemTouched():
-            _ITEM_EVENT.run(
+            stored = _ITEM_EVENT.run(
                 connection,
                 event=f"live:{event.event}",
                 person=event.person,
@@ -190,23 +225,26 @@ def _record(connection: Connection, event: LiveEvent, at: int) -> None:
                 weight=event.weight,
                 **when,
             )
+            _require_new(event, stored.rowcount)
 
 
 def _switch(
     connection: Connection,
-    begin: Statement,
-    end: Statement,
+    switches: _Switches,
+    person: str,
     other: str,
-    event: FriendshipChanged | BlockChanged,
-    at: int,
+    active: bool,
+    when: dict[str, int],
 ) -> None:
-    # Ending first keeps at most one row in force, also when a beginning is told twice.
-    end.run(connection, person=event.person, other=other, occurred_at=event.occurred_at)
-    if event.active:
-        begin.run(
-            connection,
-            person=event.person,
-            other=other,
-            occurred_at=event.occurred_at,
-            recorded_at=at,
+    key: dict[str, Value] = {"person": person, "other": other, "occurred_at": when["occurred_at"]}
+    until = switches.next.run(connection, **key).scalar() if active else when["occurred_at"]
+    switches.split.run(connection, **key)
+    switches.switch.run(connection, until=until, recorded_at=when["recorded_at"], **key)
+
+
+def _require_new(event: LiveEvent, stored: int) -> None:
+    if not stored:
+        raise Conflict(
+            f"the event id live:{event.event} is taken by an imported event",
+            "give every event an id of its own",
         )

@@ -30,6 +30,8 @@ people = Table(
     Column("joined_at", BigInteger),
     Column("day_gifts_limit", BigInteger),  # the person's own limits; null when unset
     Column("day_fen_limit", BigInteger),
+    Column("profile_at", BigInteger),  # when what live events told last happened
+    Column("limits_at", BigInteger),
     Column("recorded_at", BigInteger, nullable=False),
 )
 

@@ -70,12 +70,7 @@ _STORE = Statement(
     "UPDATE ties SET state = :state, newest_at = :newest_at"
     " WHERE sender = :sender AND recipient = :recipient"
 )
-_UPSERT = Statement(
-    "INSERT INTO ties (sender, recipient, state, newest_at)"
-    " VALUES (:sender, :recipient, :state, :newest_at)"
-    " ON CONFLICT (sender, recipient)"
-    " DO UPDATE SET state = excluded.state, newest_at = excluded.newest_at"
-)
+_EMPTY = to_bytes(DEFAULT_LAYOUT.empty())
 _LOG = pa.schema(
     [
         ("sender", pa.string()),
@@ -102,32 +97,27 @@ def append(connection: Connection, events: Iterable[TieEvent]) -> None:
     by_pair: dict[tuple[str, str], list[TieEvent]] = {}
     for event in events:
         by_pair.setdefault((event.sender, event.recipient), []).append(event)
-    empty = to_bytes(DEFAULT_LAYOUT.empty())
     for sender, recipient in sorted(by_pair):
-        _CLAIM.run(connection, sender=sender, recipient=recipient, state=empty)
-        stored = _LOCKED.run(connection, sender=sender, recipient=recipient).scalar_one()
-        state = from_bytes(DEFAULT_LAYOUT, _as_bytes(stored))
+        state = _locked(connection, sender, recipient)
         news = sorted(by_pair[sender, recipient], key=lambda event: event.at)
         if is_late(DEFAULT_LAYOUT, state, news[0].at):
             state = _recomputed(connection, sender, recipient)
         else:
             for event in news:
                 update(DEFAULT_LAYOUT, state, event.kind, event.weight, event.at)
-        _STORE.run(
-            connection,
-            sender=sender,
-            recipient=recipient,
-            state=to_bytes(state),
-            newest_at=int(state[DEFAULT_LAYOUT.state_at]),
-        )
+        _store(connection, sender, recipient, state)
 
 
 def rebuild_ties(connection: Connection, pairs: set[tuple[str, str]] | None = None) -> int:
     """Recompute the states of `pairs` (of all pairs if None) from the log; return how many."""
     if pairs is not None:
-        rows = [_row(*pair, _recomputed(connection, *pair)) for pair in sorted(pairs)]
-        _UPSERT.run_many(connection, rows)
-        return len(rows)
+        for pair in sorted(pairs):
+            _locked(connection, *pair)
+            _store(connection, *pair, _recomputed(connection, *pair))
+        return len(pairs)
+    if connection.dialect.name == "postgresql":
+        # An event that came in between would be missing from its tie; SQLite has one writer.
+        connection.exec_driver_sql("LOCK TABLE ties IN EXCLUSIVE MODE")
     _CLEAR.run(connection)
     log = _read_log(connection)
     senders, sender = _numbered(log["sender"])
@@ -173,13 +163,21 @@ def _recomputed(connection: Connection, sender: str, recipient: str) -> Floats:
     return state
 
 
-def _row(sender: str, recipient: str, state: Floats) -> dict[str, str | bytes | int]:
-    return {
-        "sender": sender,
-        "recipient": recipient,
-        "state": to_bytes(state),
-        "newest_at": int(state[DEFAULT_LAYOUT.state_at]),
-    }
+def _locked(connection: Connection, sender: str, recipient: str) -> Floats:
+    """Return the pair's state, held against other writers until the transaction ends."""
+    _CLAIM.run(connection, sender=sender, recipient=recipient, state=_EMPTY)
+    stored = _LOCKED.run(connection, sender=sender, recipient=recipient).scalar_one()
+    return from_bytes(DEFAULT_LAYOUT, _as_bytes(stored))
+
+
+def _store(connection: Connection, sender: str, recipient: str, state: Floats) -> None:
+    _STORE.run(
+        connection,
+        sender=sender,
+        recipient=recipient,
+        state=to_bytes(state),
+        newest_at=int(state[DEFAULT_LAYOUT.state_at]),
+    )
 
 
 def _read_log(connection: Connection) -> pa.Table:

@@ -6,7 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 import pytest
-from sqlalchemy import func, select
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete, func, insert, or_, select
 
 from engine.domain.clock import DAY
 from engine.domain.errors import Conflict
@@ -37,7 +39,7 @@ def _situation(world, sender="an", recipient="bo") -> GiftSituation:
 
 def test_unfriending_ends_the_two_way_friendship_at_its_instant(world) -> None:
     assert _situation(world).two_way_friends
-    world.tell(FriendshipChanged("u1", world.now + 1, "bo", "an", False))
+    world.tell(FriendshipChanged("u1", world.now + 1, "bo", "an", False), at=world.now + 1)
     assert _situation(world).two_way_friends  # not yet
     world.tell(FriendshipChanged("u2", world.now, "bo", "an", False))
     assert not _situation(world).two_way_friends
@@ -146,3 +148,86 @@ def test_crossing_batches_about_the_same_people_all_go_in(world) -> None:
         list(pool.map(tell, range(24)))
     with world.database.reading() as unit:
         assert unit.execute(select(func.count()).select_from(tables.interactions)).scalar() == 96
+
+
+CHANGES = st.lists(
+    st.tuples(st.integers(1, 60), st.booleans()), unique_by=lambda change: change[0], max_size=8
+)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(changes=CHANGES, order=st.randoms(use_true_random=False))
+def test_changes_told_in_any_order_give_the_timeline_of_when_they_happened(
+    sqlite_database, changes, order
+) -> None:
+    with sqlite_database.writing() as unit:
+        for table in (
+            tables.people,
+            tables.friendships,
+            tables.blocks,
+            tables.consents,
+            tables.received_events,
+        ):
+            unit.execute(delete(table))
+    told = list(changes)
+    order.shuffle(told)
+    for n, (at, on) in enumerate(told):
+        with sqlite_database.writing() as unit:
+            intake.receive(
+                unit,
+                [
+                    FriendshipChanged(f"f{n}", at, "an", "bo", on),
+                    BlockChanged(f"b{n}", at, "an", "bo", on),
+                    ConsentChanged(f"c{n}", at, "an", Purpose.OFFERS, on),
+                    LimitChanged(f"l{n}", at, "an", at, None),
+                ],
+                100,
+            )
+    for now in range(62):
+        so_far = [on for at, on in sorted(changes) if at <= now]
+        holds = bool(so_far) and so_far[-1]
+        with sqlite_database.reading() as unit:
+            for table in (tables.friendships, tables.blocks):
+                in_force = select(func.count()).where(
+                    table.c.since <= now, or_(table.c.until.is_(None), table.c.until > now)
+                )
+                assert unit.execute(in_force).scalar() == int(holds)
+            assert read_consents(unit, ["an"], Purpose.OFFERS, now)["an"] == holds
+    if changes:
+        with sqlite_database.reading() as unit:
+            limits = unit.execute(select(tables.people.c.day_gifts_limit)).scalars().all()
+        assert max(at for at, _ in changes) in limits
+
+
+def test_event_of_a_clock_that_runs_ahead_is_effective_at_once(world) -> None:
+    world.tell(BlockChanged("b", world.now + 60_000_000, "bo", "an", True))
+    assert _situation(world).blocked
+
+
+def test_late_change_inside_an_imported_span_keeps_the_spans_end(world) -> None:
+    with world.database.writing() as unit:
+        unit.execute(
+            insert(tables.friendships).values(
+                person="cy", friend="an", since=0, until=world.now - 10, recorded_at=0
+            )
+        )
+    world.befriend("an", "cy", both=False)
+    world.tell(FriendshipChanged("again", world.now - 50, "cy", "an", True))
+    assert not _situation(world, "an", "cy").two_way_friends
+
+
+def test_live_id_taken_by_an_imported_event_is_a_conflict(world) -> None:
+    with world.database.writing() as unit:
+        unit.execute(
+            insert(tables.interactions).values(
+                event="live:m1",
+                sender="an",
+                recipient="bo",
+                kind="message",
+                weight=1.0,
+                occurred_at=0,
+                recorded_at=0,
+            )
+        )
+    with pytest.raises(Conflict, match="imported"):
+        world.tell(Interacted("m1", world.now, "an", "bo", "message", 1.0))

@@ -188,6 +188,8 @@ def upgrade() -> None:
         sa.Column("joined_at", sa.BigInteger(), nullable=True),
         sa.Column("day_gifts_limit", sa.BigInteger(), nullable=True),
         sa.Column("day_fen_limit", sa.BigInteger(), nullable=True),
+        sa.Column("profile_at", sa.BigInteger(), nullable=True),
+        sa.Column("limits_at", sa.BigInteger(), nullable=True),
         sa.Column("recorded_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("person"),
     )
