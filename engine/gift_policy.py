@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.domain.gifts import GiftRequest, Item
-from engine.domain.ports import ModelRef, ModelShelf, TieScore
+from engine.domain.ports import ModelRef, ModelShelf, TieScore, TieScorer
 from engine.domain.situations import gift_facts
 from engine.domain.verdicts import FactSet, Verdict
 from engine.ledger.database import Unit
@@ -46,11 +46,18 @@ class GiftPolicy:
         self._catalogue = policy.catalogue(DECISION)
 
     def read_pairs(
-        self, unit: Unit, pairs: Sequence[tuple[str, str]], at: int
+        self,
+        unit: Unit,
+        pairs: Sequence[tuple[str, str]],
+        at: int,
+        scorer: TieScorer | None = None,
     ) -> list[PairReading]:
-        """Read the directed `pairs` as of `at` (microseconds) and score their ties."""
+        """Read the directed `pairs` as of `at` (microseconds) and score their ties.
+
+        `scorer` scores them instead of the one in service.
+        """
         contexts = read_pair_context(unit, pairs, at)
-        scorer = self._models.ties
+        scorer = scorer or self._models.ties
         if scorer is None or not contexts:
             return [PairReading(context, None, None) for context in contexts]
         scores = scorer.score(

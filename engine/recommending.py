@@ -26,8 +26,9 @@ from engine.gift_policy import DecidedGift, GiftPolicy, PairReading
 from engine.ledger import decisions, histories
 from engine.ledger.database import Database, Unit
 
-CANDIDATES = 200
-"""How many items are retrieved and held against the rules before ranking."""
+RETRIEVED = (200, 1_000, 5_000)
+"""How many items are retrieved, more where a budget leaves too few of them; the first number is
+also how many are held against the rules and ranked at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +56,15 @@ class Suggestion:
 class Suggestions:
     """Gift ideas, best first.
 
-    `notes` says what was held back: `NO_CONSENT` (nothing personal was used), `MODEL_UNAVAILABLE`
-    (popular items only), or the rules' reasons where nothing at all may be given.
+    `notes` says how they were found: `NO_CONSENT` (nothing personal was used), `MODEL_UNAVAILABLE`
+    (popular items only), `NOTHING_SUITABLE`. `refusals` are the rules' reasons where nothing at
+    all may be given by this sender to this recipient.
     """
 
     ideas: tuple[Suggestion, ...]
     personalised: bool
     notes: tuple[str, ...]
+    refusals: tuple[str, ...]
     model: ModelRef | None
 
 
@@ -84,12 +87,12 @@ class Recommending:
         begun = time.perf_counter_ns()
         ranker = self._models.gifts
         with self._database.reading() as unit:
-            agreed = self._agreed(unit, wish, at)
             [reading] = self._policy.read_pairs(unit, [(wish.sender, wish.recipient)], at)
-            context = self._context(unit, wish, reading, agreed, at)
-            candidates = _retrieve(unit, ranker, context)
-            items = histories.read_items(unit, [c.item for c in candidates])
-            candidates = [c for c in candidates if c.item in items and _affordable(items, c, wish)]
+            profiled = histories.read_profiled(
+                unit, [wish.sender, wish.recipient], Purpose.GIFT_SUGGESTIONS, at
+            )
+            context = _context(unit, wish, profiled, at)
+            candidates, items = _retrieve(unit, ranker, context, how_many)
             before = self._decide(unit, wish, reading, [c.item for c in candidates], at)
             lawful = [c for c in candidates if before[c.item].verdict.allowed]
             ranked = _sound(_rank(ranker, context, lawful, items), lawful)[:how_many]
@@ -97,32 +100,14 @@ class Recommending:
         ideas = [r for r in ranked if after[r.item].verdict.allowed]
         with self._database.writing() as unit:
             decisions.record(unit, [_record(after[r.item], at, begun) for r in ideas])
+        refusals = () if ideas else _shared_refusals(before)
+        personalised = ranker is not None and wish.recipient in profiled
         return Suggestions(
             ideas=tuple(Suggestion(items[r.item], r.score, r.reason) for r in ideas),
-            personalised=agreed and ranker is not None,
-            notes=_notes(ranker, agreed, before, bool(ideas)),
+            personalised=personalised and bool(ideas),
+            notes=_notes(ranker, wish.recipient in profiled, bool(ideas), bool(refusals)),
+            refusals=refusals,
             model=ranker.ref if ranker else None,
-        )
-
-    @staticmethod
-    def _agreed(unit: Unit, wish: Wish, at: int) -> bool:
-        consents = histories.read_consents(unit, [wish.recipient], Purpose.GIFT_SUGGESTIONS, at)
-        return consents[wish.recipient]
-
-    @staticmethod
-    def _context(
-        unit: Unit, wish: Wish, reading: PairReading, agreed: bool, at: int
-    ) -> GiftContext:
-        context = GiftContext(wish.sender, wish.recipient, wish.occasion, wish.budget_fen, at)
-        if not agreed:
-            return context
-        signals = histories.read_signals(unit, [wish.sender, wish.recipient], at)
-        return replace(
-            context,
-            recipient_history=signals[wish.recipient],
-            sender_history=signals[wish.sender],
-            tie_strength=reading.tie.strength if reading.tie else 0.0,
-            recipient_friends_history=histories.read_friends_signals(unit, wish.recipient, at),
         )
 
     def _decide(
@@ -136,15 +121,40 @@ class Recommending:
         return dict(zip(items, decided, strict=True))
 
 
-def _retrieve(unit: Unit, ranker: GiftRanker | None, context: GiftContext) -> list[GiftCandidate]:
-    if ranker is not None:
-        return ranker.candidates(context, CANDIDATES)
-    popular = histories.read_popular(unit, CANDIDATES)
+def _context(unit: Unit, wish: Wish, profiled: frozenset[str], at: int) -> GiftContext:
+    """Read what may be read: nothing without the recipient's consent, of others with theirs."""
+    context = GiftContext(wish.sender, wish.recipient, wish.occasion, wish.budget_fen, at)
+    if wish.recipient not in profiled:
+        return context
+    signals = histories.read_signals(unit, sorted(profiled), at)
+    return replace(
+        context,
+        recipient_history=signals[wish.recipient],
+        sender_history=signals.get(wish.sender, ()),
+        recipient_friends_history=histories.read_friends_signals(unit, wish.recipient, at),
+    )
+
+
+def _retrieve(
+    unit: Unit, ranker: GiftRanker | None, context: GiftContext, how_many: int
+) -> tuple[list[GiftCandidate], dict[str, Item]]:
+    """Return affordable candidates and their entries; look further down where few are."""
+    for limit in RETRIEVED:
+        found = ranker.candidates(context, limit) if ranker else _popular(unit, limit)
+        items = histories.read_items(unit, [candidate.item for candidate in found])
+        affordable = [c for c in found if c.item in items and _affordable(items[c.item], context)]
+        if len(affordable) >= how_many or len(found) < limit:
+            break
+    return affordable[: RETRIEVED[0]], items
+
+
+def _popular(unit: Unit, limit: int) -> list[GiftCandidate]:
+    popular = histories.read_popular(unit, limit)
     return [GiftCandidate(item, "popular", 1 / (n + 1)) for n, item in enumerate(popular)]
 
 
-def _affordable(items: dict[str, Item], candidate: GiftCandidate, wish: Wish) -> bool:
-    return wish.budget_fen is None or items[candidate.item].price_fen <= wish.budget_fen
+def _affordable(item: Item, context: GiftContext) -> bool:
+    return context.budget_fen is None or item.price_fen <= context.budget_fen
 
 
 def _rank(
@@ -165,16 +175,20 @@ def _sound(ranked: Sequence[RankedGift], lawful: Sequence[GiftCandidate]) -> lis
     return [r for r in ranked if r.item in given and first[r.item] is r]
 
 
-def _notes(
-    ranker: GiftRanker | None, agreed: bool, decided: dict[str, DecidedGift], found: bool
-) -> tuple[str, ...]:
-    notes = [] if agreed else ["NO_CONSENT"]
+def _shared_refusals(decided: dict[str, DecidedGift]) -> tuple[str, ...]:
+    """Return the reasons that every item was refused for: they are about the pair, not an item."""
+    refusals = [gift.verdict.reasons for gift in decided.values()]
+    first = refusals[0] if refusals else ()
+    return tuple(code for code in first if all(code in reasons for reasons in refusals))
+
+
+def _notes(ranker: GiftRanker | None, agreed: bool, found: bool, refused: bool) -> tuple[str, ...]:
+    # Who may give nothing at all learns nothing about what the recipient agreed to either.
+    notes = [] if agreed or refused else ["NO_CONSENT"]
     if ranker is None:
         notes.append("MODEL_UNAVAILABLE")
-    if not found:
-        # Only reasons that every idea shares are about the pair rather than about one item.
-        refusals = [set(gift.verdict.reasons) for gift in decided.values()]
-        notes += sorted(set.intersection(*refusals)) if refusals else []
+    if not found and not refused:
+        notes.append("NOTHING_SUITABLE")
     return tuple(notes)
 
 

@@ -55,7 +55,7 @@ class Relating:
         with self._database.reading() as unit:
             for begin in range(0, len(pairs), BATCH):
                 some = pairs[begin : begin + BATCH]
-                readings = self._policy.read_pairs(unit, some, at)
+                readings = self._policy.read_pairs(unit, some, at, scorer)
                 scored += [PairTie(*p, r.tie) for p, r in zip(some, readings, strict=True)]
         return TieAnswer(tuple(scored), scorer.ref)
 

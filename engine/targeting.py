@@ -90,7 +90,8 @@ class Targeting:
             if missing is not None:
                 raise UnknownReference(f"no offer {missing!r}", "import it first")
             read = _read_people(unit, people, at)
-            friends = offers.read_friends_redeemed(unit, people, at)
+            willing = [person for person in people if read[person].agreed]
+            friends = offers.read_friends_redeemed(unit, willing, at)
         pairs = [(person, views[offer]) for person in people for offer in asked]
         facts = [
             self._catalogue.fact_set(_offer_facts(read[person], view, at)) for person, view in pairs
@@ -134,7 +135,7 @@ def _read_people(unit: Unit, people: Sequence[str], at: int) -> dict[str, _Perso
     agreed = histories.read_consents(unit, people, Purpose.OFFERS, at)
     # Nothing personal is read of those who have not agreed.
     willing = [person for person in people if agreed[person]]
-    events = offers.read_offer_events(unit, people, at)
+    events = offers.read_offer_events(unit, willing, at)
     signals = histories.read_signals(unit, willing, at)
     items = histories.read_items(unit, [s.item for some in signals.values() for s in some])
     seen = {p: [items.get(s.item) for s in signals.get(p, ())] for p in people}
@@ -142,7 +143,7 @@ def _read_people(unit: Unit, people: Sequence[str], at: int) -> dict[str, _Perso
         person: _Person(
             facts=known.get(person, PersonFacts()),
             agreed=agreed[person],
-            events=events[person],
+            events=events.get(person, []),
             signals=signals.get(person, ()),
             categories=tuple(i.category if i else "" for i in seen[person]),
             brands=tuple(i.brand if i else None for i in seen[person]),

@@ -36,6 +36,11 @@ def gifts(body: WishBody) -> GiftIdeas:
         )
         for idea in found.ideas
     ]
-    notes = told(services().policy, found.notes, body.language)
+    # Apart: beside a note a discreet refusal would be left out as if the note explained it.
+    notes = [
+        reason
+        for codes in (found.refusals, found.notes)
+        for reason in told(services().policy, codes, body.language)
+    ]
     model = model_of(found.model)
     return GiftIdeas(gifts=ideas, personalised=found.personalised, notes=notes, model=model)

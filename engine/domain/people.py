@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from calendar import isleap
 from datetime import date
 from enum import StrEnum
 
@@ -33,3 +34,11 @@ def age_in_years(born: date, today: date) -> int:
     """Return the completed years between `born` and `today`; someone born on 29 February
     grows older on 1 March of a common year."""
     return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
+
+
+def born_by_for(age: int, today: date) -> date:
+    """Return the latest date of birth of somebody who is `age` years old on `today`."""
+    year = today.year - age
+    if (today.month, today.day) == (2, 29) and not isleap(year):
+        return date(year, 2, 28)
+    return today.replace(year=year)

@@ -83,7 +83,6 @@ class GiftContext:
     recipient_history: tuple[ItemSignal, ...] = ()
     """Empty without the recipient's consent."""
     sender_history: tuple[ItemSignal, ...] = ()
-    tie_strength: float = 0.0
     recipient_friends_history: tuple[ItemSignal, ...] = ()
     """What the recipient's consenting friends did, newest first; empty without consent."""
 

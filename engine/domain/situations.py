@@ -66,6 +66,7 @@ def gift_facts(
         "gift.scene_allowed": request.scene.value in item.scenes,
         "gift.on_sale": is_on_sale(item, at),
         "gift.in_stock": item.stock is None or item.stock > 0,
+        "gift.to_creator": item.creator is not None and request.recipient == item.creator,
         "gift.to_self": request.sender == request.recipient,
         "pair.two_way_friends": situation.two_way_friends,
         "pair.blocked": situation.blocked,

@@ -54,9 +54,7 @@ def read_pair_context(
             recipient_day=local_day(at, row[2] or DEFAULT_ZONE),
             out=from_bytes(DEFAULT_LAYOUT, row[3]),
             back=from_bytes(DEFAULT_LAYOUT, row[4]),
-            scorable=not (
-                row[5] or _too_young(row[6], row[7], at) or _too_young(row[8], row[9], at)
-            ),
+            scorable=not (row[5] or too_young(row[6], row[7], at) or too_young(row[8], row[9], at)),
         )
         for row in sorted(rows, key=lambda row: row[0])
     ]
@@ -137,7 +135,8 @@ def _situation(request: GiftRequest, row: Sequence[Any]) -> GiftSituation:
     )
 
 
-def _too_young(birth_date: str | None, zone: str | None, at: int) -> bool:
+def too_young(birth_date: str | None, zone: str | None, at: int) -> bool:
+    """Tell whether somebody is known to be too young at `at` (microseconds) to be profiled."""
     born = _date(birth_date)
     today = local_date(at, zone or DEFAULT_ZONE)
     return born is not None and age_in_years(born, today) < YOUNGEST_PROFILED
@@ -185,13 +184,13 @@ LEFT JOIN counters cr
 """
 
 
-@lru_cache(maxsize=1_024)
+@lru_cache(maxsize=64)
 def _context_statement(requests: int) -> Statement:
     rows = ", ".join(f"({n}, CAST(:s{n} AS TEXT), CAST(:r{n} AS TEXT))" for n in range(requests))
     return Statement(_CONTEXT.format(rows=rows, objection=_OBJECTION))
 
 
-@lru_cache(maxsize=1_024)
+@lru_cache(maxsize=64)
 def _situation_statement(requests: int) -> Statement:
     rows = ", ".join(
         f"({n}, CAST(:s{n} AS TEXT), CAST(:r{n} AS TEXT), CAST(:i{n} AS TEXT),"

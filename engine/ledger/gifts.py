@@ -13,6 +13,11 @@ from engine.ledger import ties
 from engine.ledger.facts import PairContext, pair_subject
 from engine.ledger.statements import Statement, Value
 
+# Friendships and blocks of the two cannot change while this is held: live events lock the people
+# they are about for themselves.
+_LOCK_PEOPLE = Statement(
+    "SELECT person FROM people WHERE person IN (:sender, :recipient) ORDER BY person {for_share}"
+)
 # One statement takes the three row locks in the one global order: sender, pair, recipient. Writers
 # that cross (A to B while B to A) touch rows of different scopes and never wait in a circle.
 _LOCK_COUNTERS = Statement("""
@@ -70,6 +75,7 @@ class CounterKeys:
 
 def lock(connection: Connection, request: GiftRequest, keys: CounterKeys) -> None:
     """Hold everybody else off what decides about this gift, until the transaction ends."""
+    _LOCK_PEOPLE.run(connection, sender=keys.sender, recipient=keys.recipient)
     _LOCK_COUNTERS.run(
         connection,
         sender=keys.sender,

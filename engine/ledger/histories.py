@@ -6,9 +6,14 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from engine.domain.clock import DAY
+from engine.domain.clock import DAY, local_date
 from engine.domain.gifts import GiftState, Item
-from engine.domain.people import GRANTED_BY_DEFAULT, Purpose
+from engine.domain.people import (
+    GRANTED_BY_DEFAULT,
+    YOUNGEST_PROFILED,
+    Purpose,
+    born_by_for,
+)
 from engine.domain.ports import (
     FRIENDS_HISTORY_LIMIT,
     GAVE,
@@ -16,7 +21,7 @@ from engine.domain.ports import (
     RECEIVED,
     ItemSignal,
 )
-from engine.ledger.facts import ITEM_COLUMNS, item_from_row
+from engine.ledger.facts import ITEM_COLUMNS, item_from_row, too_young
 from engine.ledger.statements import Statement, run_listed
 
 POPULAR_DAYS = 90
@@ -48,6 +53,7 @@ SELECT person, item, kind, occurred_at FROM (
 """.replace("{of}", "{listed}")
 _FRIENDS = """
 SELECT f.friend FROM friendships f
+JOIN people p ON p.person = f.friend AND (p.birth_date IS NULL OR p.birth_date <= :born_by)
 JOIN consents c ON c.person = f.friend AND c.purpose = 'gift_suggestions' AND c.granted = TRUE
   AND c.since <= :at_now AND (c.until IS NULL OR c.until > :at_now)
 WHERE f.person = :person AND f.since <= :at_now AND (f.until IS NULL OR f.until > :at_now)
@@ -59,17 +65,18 @@ ORDER BY occurred_at DESC, item, kind, signal LIMIT {FRIENDS_HISTORY_LIMIT}
 """.replace("{of}", _FRIENDS)
 )
 _CONSENTS = """
-SELECT person, granted FROM consents
-WHERE person IN ({listed}) AND purpose = :purpose
-  AND since <= :at_now AND (until IS NULL OR until > :at_now)
-ORDER BY person, since
+SELECT c.person, c.granted FROM consents c
+WHERE c.person IN ({listed}) AND c.purpose = :purpose
+  AND c.since <= :at_now AND (c.until IS NULL OR c.until > :at_now)
+ORDER BY c.person, c.since
 """
+_BIRTHS = "SELECT person, birth_date, zone FROM people WHERE person IN ({listed})"
 _ITEMS = f"SELECT {ITEM_COLUMNS} FROM items WHERE item IN ({{listed}})"
-_POPULAR = Statement("""
+_POPULAR = Statement(f"""
 SELECT item FROM (
-  SELECT item, occurred_at FROM item_events WHERE occurred_at > :since
+  SELECT item FROM item_events WHERE occurred_at > :since
   UNION ALL
-  SELECT item, occurred_at FROM gifts WHERE occurred_at > :since
+  SELECT item FROM gifts WHERE occurred_at > :since AND state NOT IN ({_REFUSED})
 ) chosen GROUP BY item ORDER BY COUNT(*) DESC, item LIMIT :how_many
 """)
 _NEWEST = Statement("""
@@ -90,8 +97,10 @@ def read_signals(
 
 
 def read_friends_signals(connection: Connection, person: str, at: int) -> tuple[ItemSignal, ...]:
-    """Return the newest item events, newest first, of `person`'s friends who agreed to this."""
-    rows = _FRIENDS_SIGNALS.run(connection, person=person, at_now=at)
+    """Return the newest item events, newest first, of `person`'s friends who agreed to this and
+    are not known to be too young for it."""
+    born_by = born_by_for(YOUNGEST_PROFILED, local_date(at)).isoformat()
+    rows = _FRIENDS_SIGNALS.run(connection, person=person, at_now=at, born_by=born_by)
     return tuple(ItemSignal(*row) for row in rows)
 
 
@@ -103,6 +112,16 @@ def read_consents(
     rows = run_listed(connection, _CONSENTS, people, at_now=at, purpose=purpose.value)
     agreed.update({person: bool(granted) for person, granted in rows})
     return agreed
+
+
+def read_profiled(
+    connection: Connection, people: Sequence[str], purpose: Purpose, at: int
+) -> frozenset[str]:
+    """Return those of `people` who agreed to `purpose` and are not known to be too young for it."""
+    agreed = read_consents(connection, people, purpose, at)
+    willing = [person for person in people if agreed[person]]
+    births = run_listed(connection, _BIRTHS, willing)
+    return frozenset(willing) - {row[0] for row in births if too_young(row[1], row[2], at)}
 
 
 def read_items(connection: Connection, items: Sequence[str]) -> dict[str, Item]:

@@ -46,6 +46,8 @@ ORDER BY e.person, e.occurred_at
 _FRIENDS_REDEEMED = """
 SELECT f.person, o.brand, COUNT(DISTINCT e.person)
 FROM friendships f
+JOIN consents c ON c.person = f.friend AND c.purpose = 'offers' AND c.granted = TRUE
+  AND c.since <= :at_now AND (c.until IS NULL OR c.until > :at_now)
 JOIN offer_events e ON e.person = f.friend AND e.kind = 'redeemed' AND e.occurred_at < :at_now
 JOIN offers o ON o.offer = e.offer
 WHERE f.person IN ({listed})
@@ -84,7 +86,7 @@ def read_offer_events(
 def read_friends_redeemed(
     connection: Connection, people: Sequence[str], at: int
 ) -> dict[tuple[str, str], int]:
-    """Return how many friends of a person redeemed an offer of a brand, by (person, brand)."""
+    """Return how many friends who agreed to offers redeemed one of a brand, by (person, brand)."""
     rows = run_listed(connection, _FRIENDS_REDEEMED, people, at_now=at)
     return {(row[0], row[1]): row[2] for row in rows}
 

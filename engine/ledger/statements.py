@@ -13,6 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, CursorResult, Row, text
 from sqlalchemy.engine.interfaces import Dialect
 
+_LONGEST_LIST = 512
+
 Value = str | int | float | bytes | bool | None
 
 
@@ -23,7 +25,8 @@ class Statement:
     ----------
     sql
         The text, with `:name` for each parameter. `{for_update}` becomes a row lock on
-        PostgreSQL and nothing on SQLite, where a writer holds the whole database.
+        PostgreSQL and nothing on SQLite, where a writer holds the whole database; `{for_share}`
+        one that only keeps the row from changing.
     """
 
     __slots__ = ("_compiled", "_sql")
@@ -52,8 +55,10 @@ class Statement:
     def _for(self, dialect: Dialect) -> tuple[str, tuple[str, ...] | None]:
         found = self._compiled.get(dialect.name)
         if found is None:
-            lock = "FOR UPDATE" if dialect.name == "postgresql" else ""
-            compiled = text(self._sql.replace("{for_update}", lock)).compile(dialect=dialect)
+            locks = dialect.name == "postgresql"
+            sql = self._sql.replace("{for_update}", "FOR UPDATE" if locks else "")
+            sql = sql.replace("{for_share}", "FOR SHARE" if locks else "")
+            compiled = text(sql).compile(dialect=dialect)
             order = tuple(compiled.positiontup) if compiled.positiontup is not None else None
             found = self._compiled[dialect.name] = (compiled.string, order)
         return found
@@ -61,17 +66,23 @@ class Statement:
 
 def run_listed(
     connection: Connection, sql: str, listed: Sequence[str], **values: Value
-) -> Sequence[Row[*tuple[Any, ...]]]:
+) -> list[Row[*tuple[Any, ...]]]:
     """Execute `sql` with its `{listed}` standing for the distinct texts `listed`; return all rows.
 
-    Nothing is asked of the database when the list is empty.
+    A long list is asked for in parts, each of its rows grouped and ordered by itself. Nothing is
+    asked of the database when the list is empty.
     """
-    named = {f"listed{n}": value for n, value in enumerate(dict.fromkeys(listed))}
-    if not named:
-        return []
-    return _listed(sql, len(named)).run(connection, **named, **values).all()
+    distinct = list(dict.fromkeys(listed))
+    rows: list[Row[*tuple[Any, ...]]] = []
+    for begin in range(0, len(distinct), _LONGEST_LIST):
+        part = distinct[begin : begin + _LONGEST_LIST]
+        # Naming the last one again up to a power of two keeps the texts to be prepared few.
+        part += part[-1:] * ((1 << (len(part) - 1).bit_length()) - len(part))
+        named = {f"listed{n}": value for n, value in enumerate(part)}
+        rows += _listed(sql, len(part)).run(connection, **named, **values).all()
+    return rows
 
 
-@lru_cache(maxsize=1_024)
+@lru_cache(maxsize=128)
 def _listed(sql: str, size: int) -> Statement:
     return Statement(sql.replace("{listed}", ", ".join(f":listed{n}" for n in range(size))))

@@ -54,6 +54,9 @@ GIFT_SEND = FactCatalogue(
         ),
         FactEntry("gift.on_sale", _BOOL, _ITEM, "Whether the sale window is open."),
         FactEntry("gift.in_stock", _BOOL, _ITEM, "Whether one more can be sold."),
+        FactEntry(
+            "gift.to_creator", _BOOL, _ITEM, "Whether the recipient is the item's own creator."
+        ),
         FactEntry("gift.to_self", _BOOL, _REQUEST, "Whether sender and recipient are one person."),
         FactEntry(
             "pair.two_way_friends",

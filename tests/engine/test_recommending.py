@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from engine.domain.events import ConsentChanged, ItemTouched
+from engine.domain.clock import local_date
+from engine.domain.events import ConsentChanged, ItemTouched, PersonChanged
 from engine.domain.gifts import Scene
 from engine.domain.people import Purpose
 from engine.domain.ports import GiftCandidate, ModelRef, RankedGift
@@ -31,7 +32,7 @@ class Ranker:
 
     def candidates(self, context, limit):
         self.contexts.append(context)
-        return [GiftCandidate(item, "popular", 1.0) for item in self._retrieved]
+        return [GiftCandidate(item, "popular", 1.0) for item in self._retrieved[:limit]]
 
     def rank(self, context, candidates, items):
         assert [c.item for c in candidates] == [i.item for i in items]
@@ -80,8 +81,44 @@ def test_what_a_ranker_adds_or_repeats_is_left_out(world, policy) -> None:
 
 def test_pair_that_may_not_give_gets_nothing_and_the_rules_reason(world, policy) -> None:
     found = _suggest(world, policy, Ranker(["coffee"]), Wish("an", "cy", "none", None, Scene.CHAT))
-    assert found.ideas == ()
-    assert "NOT_TWO_WAY_FRIENDS" in found.notes
+    assert (found.ideas, found.refusals) == ((), ("NOT_TWO_WAY_FRIENDS",))
+    assert found.notes == ()  # not even whether the stranger agreed to suggestions
+
+
+def test_blocked_pair_gets_the_rules_reason_and_nothing_else(world, policy) -> None:
+    world.block("bo", "an")
+    found = _suggest(world, policy, Ranker(["coffee"]))
+    assert (found.refusals, found.notes) == (("RECIPIENT_UNAVAILABLE",), ())
+
+
+def test_affordable_idea_is_found_below_many_dear_ones(world, policy) -> None:
+    for n in range(220):
+        world.item(f"gold{n}", price_fen=90_000)
+    found = _suggest(world, policy, Ranker([*[f"gold{n}" for n in range(220)], "coffee"]))
+    assert _items(found) == ["coffee"]
+
+
+def test_history_of_a_sender_who_did_not_agree_is_not_read(world, policy) -> None:
+    world.tell(ItemTouched("i", world.now - 5, "an", "coffee", "liked", 1.0))
+    world.tell(ConsentChanged("c", world.now - 2, "bo", Purpose.GIFT_SUGGESTIONS, True))
+    ranker = Ranker(["coffee"])
+    _suggest(world, policy, ranker)
+    assert ranker.contexts[0].sender_history == ()
+    world.tell(ConsentChanged("d", world.now - 1, "an", Purpose.GIFT_SUGGESTIONS, True))
+    _suggest(world, policy, ranker)
+    assert [signal.item for signal in ranker.contexts[-1].sender_history] == ["coffee"]
+
+
+def test_known_child_is_never_profiled_even_with_consent(world, policy) -> None:
+    today = local_date(world.now)
+    world.tell(
+        PersonChanged("p", world.now - 9, "bo", today.replace(year=today.year - 13)),
+        ItemTouched("i", world.now - 5, "bo", "coffee", "liked", 1.0),
+        ConsentChanged("c", world.now - 2, "bo", Purpose.GIFT_SUGGESTIONS, True),
+    )
+    ranker = Ranker(["coffee"])
+    found = _suggest(world, policy, ranker)
+    assert (found.personalised, ranker.contexts[0].recipient_history) == (False, ())
 
 
 def test_without_the_recipients_consent_nothing_personal_is_read(world, policy) -> None:
@@ -117,5 +154,7 @@ def test_every_idea_that_leaves_is_recorded_as_an_allowed_decision(world, policy
     assert [(row.purpose, row.effect) for row in rows] == [("recommend", "allow")]
 
 
-def test_no_candidates_is_an_empty_answer(world, policy) -> None:
-    assert _suggest(world, policy, Ranker([])).ideas == ()
+def test_no_candidates_is_an_empty_answer_that_says_so(world, policy) -> None:
+    found = _suggest(world, policy, Ranker([]))
+    assert (found.ideas, found.refusals) == ((), ())
+    assert "NOTHING_SUITABLE" in found.notes

@@ -155,6 +155,9 @@ def test_context_counts_what_happened_before(targeting, world, scorer) -> None:
     for kind in ("shown", "clicked"):
         _offer_event(world, "an", kind)
     _offer_event(world, "bo", "redeemed")
+    targeting.score(["an"], ["o1"], world.now)
+    assert scorer.contexts.pop().friends_redeemed == 0  # the friend has not agreed to offers
+    _agree(world, "bo")
     world.tell(ItemTouched("i", world.now - 5, "an", "coffee", "liked", 1.0))
     targeting.score(["an"], ["o1"], world.now)
     [context] = scorer.contexts

@@ -42,6 +42,7 @@ def plain_gift() -> dict[str, FactValue | None]:
         "gift.scene_allowed": True,
         "gift.on_sale": True,
         "gift.in_stock": True,
+        "gift.to_creator": False,
         "gift.to_self": False,
         "pair.two_way_friends": True,
         "pair.blocked": False,

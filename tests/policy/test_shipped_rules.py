@@ -25,10 +25,21 @@ WEAK = {"pair.tie_class": "acquaintance"}
     [
         ({}, ()),
         ({"pair.two_way_friends": False}, ("NOT_TWO_WAY_FRIENDS",)),
-        ({"pair.two_way_friends": False, "gift.relation": "creator"}, ()),
+        (
+            {
+                "pair.two_way_friends": False,
+                "gift.relation": "creator",
+                "gift.to_creator": True,
+            },
+            (),
+        ),
+        ({"gift.relation": "creator"}, ("RELATION_NOT_ALLOWED",)),
         ({"gift.scene": "moments"}, ("SCENE_NOT_ALLOWED",)),
         ({"gift.scene": "broadcast", "time.festival_window": True}, ("SCENE_NOT_ALLOWED",)),
-        ({"gift.scene": "live_room", "gift.relation": "creator"}, ()),
+        (
+            {"gift.scene": "live_room", "gift.relation": "creator", "gift.to_creator": True},
+            (),
+        ),
         ({"gift.scene_allowed": False}, ("SCENE_NOT_ALLOWED",)),
         ({"gift.relation_allowed": False}, ("RELATION_NOT_ALLOWED",)),
         ({"gift.mechanics": "lottery"}, ("LOTTERY_STYLE",)),

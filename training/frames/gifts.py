@@ -159,8 +159,8 @@ class GiftLog:
         """Return up to `limit` queries, drawn at random, from since ≤ time < until.
 
         Each sees only what was known before it was asked: before the choice itself, or, without
-        usable times, before `since`; and no history at all if the log tells who agreed and the
-        recipient had not.
+        usable times, before `since`; if the log tells who agreed, no history at all where the
+        recipient had not, and none of a sender or friend who had not.
         """
         made = self.choices
         made = made.filter((made.at >= since) & (made.at < until))
@@ -174,7 +174,9 @@ class GiftLog:
         open_to = drawn.semi_join(willing, "query")
         recipients = self._histories(willing, self._signals, HISTORY_LIMIT)
         senders = self._histories(
-            open_to.select("query", "at", person=open_to.sender), self._signals, HISTORY_LIMIT
+            self._agreeing(open_to.select("query", "at", person=open_to.sender)),
+            self._signals,
+            HISTORY_LIMIT,
         )
         events = self._signals.filter(~self._signals.kind.isin((GAVE, RECEIVED)))
         circles = self._histories(self._circles(willing), events, FRIENDS_HISTORY_LIMIT)

@@ -117,6 +117,7 @@ def test_offer_events_and_friends_redemptions_are_read_per_person(world) -> None
                     recorded_at=world.now - DAY,
                 )
             )
+    world.tell(ConsentChanged("c", world.now - 5, "bo", Purpose.OFFERS, True))
     with world.database.reading() as unit:
         views = offers.read_offers(unit, ["o1", "none"])
         events = offers.read_offer_events(unit, ["an", "cy"], world.now)
