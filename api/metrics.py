@@ -60,7 +60,7 @@ class Metrics:
         )
         self._anomalies = Counter(
             "lishang_policy_anomalies_total",
-            "Checks that the rules engine could not finish in good order",
+            "Requests refused because the rules could not decide in good order",
             ["kind"],
             registry=self._registry,
         )
@@ -84,7 +84,7 @@ class Metrics:
             self._decisions.labels(decision, effect, reason).inc()
 
     def anomaly(self, kind: str) -> None:
-        """Count a check that the rules engine could not finish in good order."""
+        """Count a request refused because the rules could not decide in good order."""
         self._anomalies.labels(kind).inc()
 
     def model_in_use(self, model: str, version: str) -> None:

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from werkzeug.exceptions import HTTPException
 
 from api.logging import request_id
+from api.metrics import current_metrics
 from engine.domain.errors import (
     Conflict,
     FileRefused,
@@ -111,6 +112,8 @@ def fields_of(errors: list[ErrorDetails]) -> list[FieldProblem]:
 
 def problem_of(error: LishangError) -> Response:
     """Return the answer to a failure of our own."""
+    if isinstance(error, PolicyError):
+        current_metrics().anomaly(error.code)
     status = next((_STATUS[t] for t in type(error).__mro__ if t in _STATUS), 500)
     detail, hint = error.message, error.hint
     if status >= 500:

@@ -120,9 +120,15 @@ class Shelf:
         folder = self._registry.fetch(name, version, self._cache)
         try:
             model = load(folder, version)
-        except ModelError:
+        except Exception as error:
+            # Whatever is wrong with a stored model, the one in service stays and following goes on.
             self._refused[name] = version
-            raise
+            if isinstance(error, ModelError):
+                raise
+            raise ModelError(
+                f"version {version} of the {name} model cannot be loaded: {error!r}",
+                "train it again or roll back",
+            ) from error
         self._models[name] = model
         self._notify(name, version)
         self._faults.pop(name, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, cast
+from typing import NoReturn, Protocol, cast
 
 from flask import current_app
 
@@ -105,8 +105,12 @@ class Shell:
         """Return the check that tells the fault."""
         return [Check("policy", required=True, probe=self._fail)]
 
+    def refuse(self) -> NoReturn:
+        """Raise the fault: anew, since an exception that is raised again keeps every traceback."""
+        raise PolicyError(self.fault.message, self.fault.hint)
+
     def _fail(self) -> str:
-        raise self.fault
+        self.refuse()
 
 
 def build(settings: Settings, clock: Clock = now) -> Service:
@@ -145,5 +149,5 @@ def services() -> Services:
     """
     found = cast("Services | Shell", current_app.extensions[EXTENSION])
     if isinstance(found, Shell):
-        raise found.fault
+        found.refuse()
     return found

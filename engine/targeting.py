@@ -131,7 +131,7 @@ class Targeting:
 
 
 def _read_people(unit: Unit, people: Sequence[str], at: int) -> dict[str, _Person]:
-    known = offers.read_people(unit, people)
+    known = offers.read_people(unit, people, at)
     agreed = histories.read_consents(unit, people, Purpose.OFFERS, at)
     # Nothing personal is read of those who have not agreed.
     willing = [person for person in people if agreed[person]]

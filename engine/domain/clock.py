@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from datetime import time as time_of_day
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -54,6 +55,12 @@ def local_date(at: int, zone: str = DEFAULT_ZONE) -> date:
 def local_day(at: int, zone: str = DEFAULT_ZONE) -> int:
     """Return the number of the calendar day in `zone` at `at`: days since 0001-01-01, from 1."""
     return local_date(at, zone).toordinal()
+
+
+def next_midnight(at: int, zone: str = DEFAULT_ZONE) -> int:
+    """Return the instant (microseconds) at which the calendar day of `at` ends in `zone`."""
+    tomorrow = local_date(at, zone) + timedelta(days=1)
+    return to_micros(datetime.combine(tomorrow, time_of_day.min, zone_of(zone)))
 
 
 def to_datetime(at: int) -> datetime:

@@ -54,7 +54,7 @@ def read_pair_context(
             recipient_day=local_day(at, row[2] or DEFAULT_ZONE),
             out=from_bytes(DEFAULT_LAYOUT, row[3]),
             back=from_bytes(DEFAULT_LAYOUT, row[4]),
-            scorable=not (row[5] or too_young(row[6], row[7], at) or too_young(row[8], row[9], at)),
+            scorable=not (row[5] or too_young(row[6], row[1], at) or too_young(row[7], row[2], at)),
         )
         for row in sorted(rows, key=lambda row: row[0])
     ]
@@ -146,15 +146,24 @@ def _date(text: str | None) -> date | None:
     return date.fromisoformat(text) if text else None
 
 
+def zone_at(people: str) -> str:
+    """Return the SQL of the zone that holds at `:at_now` for the row `people`."""
+    return (
+        f"CASE WHEN {people}.zone_from > :at_now THEN {people}.zone_before ELSE {people}.zone END"
+    )
+
+
 _IN_FORCE = "since <= :at_now AND (until IS NULL OR until > :at_now)"
+
+_ZONES = {"sender_zone": zone_at("s"), "recipient_zone": zone_at("r")}
 
 _OBJECTION = f"""EXISTS (SELECT 1 FROM consents WHERE person IN (a.sender, a.recipient)
     AND purpose = 'tie_scoring' AND granted = FALSE AND {_IN_FORCE})"""
 
 _CONTEXT = """
 WITH a(n, sender, recipient) AS (VALUES {rows})
-SELECT a.n, s.zone, r.zone, there.state, back.state, {objection},
-  s.birth_date, s.zone, r.birth_date, r.zone
+SELECT a.n, {sender_zone}, {recipient_zone}, there.state, back.state, {objection},
+  s.birth_date, r.birth_date
 FROM a
 LEFT JOIN people s ON s.person = a.sender
 LEFT JOIN people r ON r.person = a.recipient
@@ -164,7 +173,8 @@ LEFT JOIN ties back ON back.sender = a.recipient AND back.recipient = a.sender
 
 _SITUATION = """
 WITH a(n, sender, recipient, item, pair, sender_day, recipient_day) AS (VALUES {rows})
-SELECT a.n, s.birth_date, s.zone, s.day_gifts_limit, s.day_fen_limit, r.birth_date, r.zone,
+SELECT a.n, s.birth_date, {sender_zone}, s.day_gifts_limit, s.day_fen_limit,
+  r.birth_date, {recipient_zone},
   EXISTS (SELECT 1 FROM friendships WHERE person = a.sender AND friend = a.recipient
     AND {in_force}),
   EXISTS (SELECT 1 FROM friendships WHERE person = a.recipient AND friend = a.sender
@@ -187,7 +197,7 @@ LEFT JOIN counters cr
 @lru_cache(maxsize=64)
 def _context_statement(requests: int) -> Statement:
     rows = ", ".join(f"({n}, CAST(:s{n} AS TEXT), CAST(:r{n} AS TEXT))" for n in range(requests))
-    return Statement(_CONTEXT.format(rows=rows, objection=_OBJECTION))
+    return Statement(_CONTEXT.format(rows=rows, objection=_OBJECTION, **_ZONES))
 
 
 @lru_cache(maxsize=64)
@@ -198,4 +208,6 @@ def _situation_statement(requests: int) -> Statement:
         for n in range(requests)
     )
     columns = ", ".join(f"i.{column}" for column in ITEM_COLUMNS.split(", "))
-    return Statement(_SITUATION.format(rows=rows, in_force=_IN_FORCE, item_columns=columns))
+    return Statement(
+        _SITUATION.format(rows=rows, in_force=_IN_FORCE, item_columns=columns, **_ZONES)
+    )

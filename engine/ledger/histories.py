@@ -21,7 +21,7 @@ from engine.domain.ports import (
     RECEIVED,
     ItemSignal,
 )
-from engine.ledger.facts import ITEM_COLUMNS, item_from_row, too_young
+from engine.ledger.facts import ITEM_COLUMNS, item_from_row, too_young, zone_at
 from engine.ledger.statements import Statement, run_listed
 
 POPULAR_DAYS = 90
@@ -70,7 +70,9 @@ WHERE c.person IN ({listed}) AND c.purpose = :purpose
   AND c.since <= :at_now AND (c.until IS NULL OR c.until > :at_now)
 ORDER BY c.person, c.since
 """
-_BIRTHS = "SELECT person, birth_date, zone FROM people WHERE person IN ({listed})"
+_BIRTHS = f"""
+SELECT p.person, p.birth_date, {zone_at("p")} FROM people p WHERE p.person IN ({{listed}})
+"""
 _ITEMS = f"SELECT {ITEM_COLUMNS} FROM items WHERE item IN ({{listed}})"
 _POPULAR = Statement(f"""
 SELECT item FROM (
@@ -120,7 +122,7 @@ def read_profiled(
     """Return those of `people` who agreed to `purpose` and are not known to be too young for it."""
     agreed = read_consents(connection, people, purpose, at)
     willing = [person for person in people if agreed[person]]
-    births = run_listed(connection, _BIRTHS, willing)
+    births = run_listed(connection, _BIRTHS, willing, at_now=at)
     return frozenset(willing) - {row[0] for row in births if too_young(row[1], row[2], at)}
 
 

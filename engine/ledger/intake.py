@@ -8,6 +8,7 @@ from dataclasses import astuple, dataclass
 
 from sqlalchemy import Connection
 
+from engine.domain.clock import DEFAULT_ZONE, next_midnight
 from engine.domain.errors import Conflict
 from engine.domain.events import (
     BlockChanged,
@@ -21,6 +22,7 @@ from engine.domain.events import (
 )
 from engine.domain.pair_state import kind_of
 from engine.ledger import ties
+from engine.ledger.facts import zone_at
 from engine.ledger.statements import Statement, Value, run_listed
 
 
@@ -46,10 +48,14 @@ _LOCK_PEOPLE = "SELECT person FROM people WHERE person IN ({listed}) ORDER BY pe
 _PERSON = Statement("""
 UPDATE people SET
   birth_date = COALESCE(:birth_date, birth_date),
-  zone = COALESCE(:zone, zone),
   joined_at = COALESCE(joined_at, :occurred_at),
   profile_at = :occurred_at
 WHERE person = :person AND (profile_at IS NULL OR profile_at <= :occurred_at)
+""")
+_ZONE_NOW = Statement(f"SELECT {zone_at('p')}, p.zone FROM people p WHERE p.person = :person")
+_MOVE = Statement("""
+UPDATE people SET zone = :zone, zone_before = :zone_before, zone_from = :zone_from
+WHERE person = :person
 """)
 _LIMITS = Statement("""
 UPDATE people SET day_gifts_limit = :day_gifts_limit, day_fen_limit = :day_fen_limit,
@@ -179,13 +185,11 @@ def _record(connection: Connection, event: LiveEvent, at: int) -> None:
     match event:
         case PersonChanged():
             born = event.birth_date.isoformat() if event.birth_date else None
-            _PERSON.run(
-                connection,
-                person=event.person,
-                birth_date=born,
-                zone=event.zone,
-                occurred_at=happened,
-            )
+            newest = _PERSON.run(
+                connection, person=event.person, birth_date=born, occurred_at=happened
+            ).rowcount
+            if newest and event.zone is not None:
+                _move(connection, event.person, event.zone, at)
         case FriendshipChanged():
             _switch(connection, _FRIENDSHIPS, event.person, event.friend, event.active, when)
         case BlockChanged():
@@ -226,6 +230,17 @@ def _record(connection: Connection, event: LiveEvent, at: int) -> None:
                 **when,
             )
             _require_new(event, stored.rowcount)
+
+
+def _move(connection: Connection, person: str, zone: str, at: int) -> None:
+    """Let `zone` hold from the midnight that ends the person's present day.
+
+    Sooner, their counters would begin a new day and their caps anew.
+    """
+    present, latest = _ZONE_NOW.run(connection, person=person, at_now=at).one()
+    if latest != zone:
+        midnight = next_midnight(at, present or DEFAULT_ZONE)
+        _MOVE.run(connection, person=person, zone=zone, zone_before=present, zone_from=midnight)
 
 
 def _switch(

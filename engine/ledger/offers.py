@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from engine.domain.clock import DAY, DEFAULT_ZONE
 from engine.domain.ports import OfferView
 from engine.domain.situations import PersonFacts
+from engine.ledger.facts import zone_at
 from engine.ledger.statements import run_listed
 
 SHOWN_WINDOW_DAYS = 7
@@ -33,9 +34,9 @@ SELECT o.offer, o.brand, o.category, o.value_fen, o.price_fen, o.starts_at, o.en
 FROM offers o LEFT JOIN items i ON i.item = o.item
 WHERE o.offer IN ({listed})
 """
-_PEOPLE = """
-SELECT person, birth_date, zone, day_gifts_limit, day_fen_limit FROM people
-WHERE person IN ({listed})
+_PEOPLE = f"""
+SELECT p.person, p.birth_date, {zone_at("p")}, p.day_gifts_limit, p.day_fen_limit FROM people p
+WHERE p.person IN ({{listed}})
 """
 _EVENTS = """
 SELECT e.person, e.offer, o.brand, o.category, e.kind, e.occurred_at
@@ -62,9 +63,9 @@ def read_offers(connection: Connection, offers: Sequence[str]) -> dict[str, Offe
     return {row[0]: OfferView(*row) for row in rows}
 
 
-def read_people(connection: Connection, people: Sequence[str]) -> dict[str, PersonFacts]:
-    """Return what is recorded of those `people` who are known."""
-    rows = run_listed(connection, _PEOPLE, people)
+def read_people(connection: Connection, people: Sequence[str], at: int) -> dict[str, PersonFacts]:
+    """Return what is recorded of those `people` who are known, as of `at` (microseconds)."""
+    rows = run_listed(connection, _PEOPLE, people, at_now=at)
     return {
         row[0]: PersonFacts(
             date.fromisoformat(row[1]) if row[1] else None, row[2] or DEFAULT_ZONE, row[3], row[4]

@@ -27,6 +27,8 @@ people = Table(
     Column("person", Text, primary_key=True),
     Column("birth_date", Text),  # ISO date; null when unknown
     Column("zone", Text),  # tz name; null means the default zone
+    Column("zone_from", BigInteger),  # until then `zone_before` holds; null: `zone` holds
+    Column("zone_before", Text),
     Column("joined_at", BigInteger),
     Column("day_gifts_limit", BigInteger),  # the person's own limits; null when unset
     Column("day_fen_limit", BigInteger),
@@ -105,6 +107,7 @@ gifts = Table(
     Column("recorded_at", BigInteger, nullable=False),
     Index("gifts_pair", "sender", "recipient", "occurred_at"),
     Index("gifts_recipient", "recipient", "occurred_at"),
+    Index("gifts_occurred", "occurred_at"),
 )
 
 interactions = Table(
@@ -131,6 +134,7 @@ item_events = Table(
     Column("occurred_at", BigInteger, nullable=False),
     Column("recorded_at", BigInteger, nullable=False),
     Index("item_events_person", "person", "occurred_at"),
+    Index("item_events_occurred", "occurred_at"),
 )
 
 offers = Table(

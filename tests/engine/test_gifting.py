@@ -11,7 +11,7 @@ from sqlalchemy import event, func, select
 from engine.domain.clock import DAY, HOUR, local_date
 from engine.domain.errors import IdempotencyConflict, LishangError, UnknownReference
 from engine.domain.events import FriendshipChanged, LimitChanged, PersonChanged
-from engine.domain.gifts import GiftRequest, GiftState, Scene
+from engine.domain.gifts import GiftRequest, GiftState, Relation, Scene
 from engine.domain.pair_state import DEFAULT_LAYOUT, Kind, from_bytes
 from engine.domain.ports import ModelRef, TieClass, TieScore
 from engine.domain.verdicts import Effect
@@ -286,3 +286,18 @@ def test_check_reads_its_facts_in_two_round_trips(gifting, world) -> None:
     event.remove(world.database.engine, "before_cursor_execute", count)
     selects = [s for s in statements if s.lstrip().upper().startswith(("WITH", "SELECT"))]
     assert len(selects) == 2
+
+
+def test_change_of_zone_gives_no_new_day_and_no_new_cap(gifting, world) -> None:
+    for n in range(10):
+        _send(gifting, world, f"k{n}")
+    world.tell(PersonChanged("p", world.now, "an", None, "Pacific/Kiritimati"))
+    assert _send(gifting, world, "more").reasons == ("DAILY_CAP_REACHED",)
+
+
+def test_creators_own_gift_goes_to_that_creator_only(gifting, world) -> None:
+    world.item("star", relations="creator", scenes="live_room", creator="cy")
+    own = GiftRequest("fan", "cy", "star", Relation.CREATOR, Scene.LIVE_ROOM)
+    other = GiftRequest("fan", "bo", "star", Relation.CREATOR, Scene.LIVE_ROOM)
+    assert gifting.check(own, world.now).answer.effect is Effect.ALLOW
+    assert gifting.check(other, world.now).answer.reasons == ("RELATION_NOT_ALLOWED",)

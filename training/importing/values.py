@@ -34,7 +34,9 @@ LATEST = 253_402_300_799_999_999
 """The last microsecond of the year 9999: no calendar here goes further."""
 
 _ID_LENGTH = 128
-_TEXT_LENGTH = 500
+_TEXT_LENGTH = 256
+_LARGEST = 10**15
+_HEAVIEST = 1e9
 _MOST = 2**63 - 1
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _DIGITS = r"^\d{1,18}$"
@@ -137,7 +139,9 @@ def _time(numeric: NumericTimes, text: str) -> int:
 
 def _whole(cells: pa.Array) -> Values:
     if _all(cells, _DIGITS):
-        return Values(pc.cast(cells, pa.int64()))
+        numbers = pc.cast(cells, pa.int64())
+        if (pc.max(numbers).as_py() or 0) <= _LARGEST:
+            return Values(numbers)
     return _one_by_one(cells, _whole_number, pa.int64())
 
 
@@ -147,7 +151,7 @@ def _whole_number(text: str) -> int:
     number = float(text)
     if number < 0:
         raise InvalidInput("negative")
-    if number > 10**15:
+    if number > _LARGEST:
         raise InvalidInput("too large")
     if not number.is_integer():
         raise InvalidInput("not a whole number")
@@ -159,7 +163,8 @@ def _weights(cells: pa.Array) -> Values:
         weights = pc.cast(cells, pa.float64())
     except pa.ArrowInvalid:
         return _one_by_one(cells, _weight, pa.float64())
-    sound = pc.and_(pc.is_finite(weights), pc.greater_equal(weights, 0.0))
+    positive = pc.greater_equal(weights, 0.0)
+    sound = pc.and_(positive, pc.less_equal(weights, _HEAVIEST))
     if pc.all(sound, min_count=0).as_py():
         return Values(weights)
     return _one_by_one(cells, _weight, pa.float64())
@@ -171,6 +176,8 @@ def _weight(text: str) -> float:
         raise InvalidInput("not a number")
     if number < 0:
         raise InvalidInput("negative")
+    if number > _HEAVIEST:
+        raise InvalidInput("too large")
     return number
 
 

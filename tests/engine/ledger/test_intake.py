@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, func, insert, or_, select
 
-from engine.domain.clock import DAY
+from engine.domain.clock import DAY, HOUR
 from engine.domain.errors import Conflict
 from engine.domain.events import (
     BlockChanged,
@@ -62,8 +62,24 @@ def test_block_holds_in_both_directions_until_lifted(world) -> None:
 def test_person_event_keeps_what_it_does_not_tell(world) -> None:
     world.tell(PersonChanged("p1", world.now, "an", date(2000, 2, 29), "Europe/Berlin"))
     world.tell(PersonChanged("p2", world.now, "an"))
-    sender = _situation(world).sender
-    assert (sender.birth_date, sender.zone) == (date(2000, 2, 29), "Europe/Berlin")
+    assert _situation(world).sender.birth_date == date(2000, 2, 29)
+
+
+def test_zone_of_a_person_changes_at_the_midnight_of_the_zone_before(world) -> None:
+    def zone(later_hours: int) -> str:
+        at = world.now + later_hours * HOUR
+        with world.database.reading() as unit:
+            [context] = read_pair_context(unit, [("an", "bo")], at)
+            [found] = read_situations(unit, [GiftRequest("an", "bo", "coffee")], [context], at)
+        return found.sender.zone
+
+    world.tell(PersonChanged("p1", world.now, "an", None, "Europe/Berlin"))
+    world.tell(PersonChanged("p2", world.now, "an", None, "Pacific/Kiritimati"))
+    assert [zone(hours) for hours in (0, 11, 12)] == [
+        "Asia/Shanghai",
+        "Asia/Shanghai",
+        "Pacific/Kiritimati",
+    ]
 
 
 def test_limit_is_set_and_lifted(world) -> None:

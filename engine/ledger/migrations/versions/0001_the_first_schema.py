@@ -95,6 +95,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("gift"),
     )
     with op.batch_alter_table("gifts", schema=None) as batch_op:
+        batch_op.create_index("gifts_occurred", ["occurred_at"], unique=False)
         batch_op.create_index("gifts_pair", ["sender", "recipient", "occurred_at"], unique=False)
         batch_op.create_index("gifts_recipient", ["recipient", "occurred_at"], unique=False)
 
@@ -133,6 +134,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("event"),
     )
     with op.batch_alter_table("item_events", schema=None) as batch_op:
+        batch_op.create_index("item_events_occurred", ["occurred_at"], unique=False)
         batch_op.create_index("item_events_person", ["person", "occurred_at"], unique=False)
 
     op.create_table(
@@ -185,6 +187,8 @@ def upgrade() -> None:
         sa.Column("person", sa.Text(), nullable=False),
         sa.Column("birth_date", sa.Text(), nullable=True),
         sa.Column("zone", sa.Text(), nullable=True),
+        sa.Column("zone_from", sa.BigInteger(), nullable=True),
+        sa.Column("zone_before", sa.Text(), nullable=True),
         sa.Column("joined_at", sa.BigInteger(), nullable=True),
         sa.Column("day_gifts_limit", sa.BigInteger(), nullable=True),
         sa.Column("day_fen_limit", sa.BigInteger(), nullable=True),
@@ -228,6 +232,7 @@ def downgrade() -> None:
     op.drop_table("items")
     with op.batch_alter_table("item_events", schema=None) as batch_op:
         batch_op.drop_index("item_events_person")
+        batch_op.drop_index("item_events_occurred")
 
     op.drop_table("item_events")
     with op.batch_alter_table("interactions", schema=None) as batch_op:
@@ -238,6 +243,7 @@ def downgrade() -> None:
     with op.batch_alter_table("gifts", schema=None) as batch_op:
         batch_op.drop_index("gifts_recipient")
         batch_op.drop_index("gifts_pair")
+        batch_op.drop_index("gifts_occurred")
 
     op.drop_table("gifts")
     op.drop_table("friendships")
