@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final, ParamSpec, TypeVar
 
 from flask import Flask, g, request
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 DEFAULT_BODY: Final = 64 * 1024
 """Bytes that a route takes unless it says otherwise."""
@@ -58,10 +58,14 @@ def limited_body() -> bytes:
     ------
     RequestEntityTooLarge
         If it is longer than its route takes; no more than the limit was read then.
+    BadRequest
+        If less came than was declared.
     """
     data = request.get_data()
     if len(data) > g.body_limit:
         raise _too_large()
+    if request.content_length is not None and len(data) != request.content_length:
+        raise BadRequest("the body ended before the length it declares")
     return data
 
 

@@ -31,7 +31,11 @@ SECURITY_SCHEMES: Final = {
 _READ: Final = {"path", "query", "header", "body"}
 _EVERYWHERE: Final = {"500": "Something failed here", "503": "Not able to answer at present"}
 _WITH_KEY: Final = {"401": "No valid key", "403": "The key lacks the scope"}
-_WITH_INPUT: Final = {"422": "The input is not as described"}
+_WITH_INPUT: Final = {
+    "404": "The input names something that is not here",
+    "409": "The input contradicts what is recorded",
+    "422": "The input is not as described",
+}
 _WITH_BODY: Final = {
     "400": "The body is not JSON",
     "413": "The body is too large",

@@ -56,7 +56,7 @@ def serve(
     SystemExit
         With status 1 if a worker keeps failing.
     """
-    port = _free_port(settings.host, settings.port)
+    port = free_port(settings.host, settings.port)
     settings = settings.model_copy(update={"port": port})
     # Workers start as fresh interpreters: a forked one would inherit what this process has opened
     # and locked (a parent that predicted with two threads hangs its forked child).
@@ -92,7 +92,14 @@ def _load(application: str, settings: Settings) -> Application:
     return cast(Application, getattr(import_module(module), function)(settings))
 
 
-def _free_port(host: str, port: int) -> int:
+def free_port(host: str, port: int) -> int:
+    """Return `port`, or a free one for 0.
+
+    Raises
+    ------
+    InvalidInput
+        If something listens there already.
+    """
     # The workers share the port by SO_REUSEPORT, which lets a second server take it without a
     # word; asked for without that option, it is refused while anyone listens.
     try:

@@ -17,6 +17,7 @@ from engine.domain.errors import ModelError, PolicyError
 from engine.gift_policy import GiftPolicy
 from engine.gifting import Gifting
 from engine.ledger.database import Database
+from engine.policy.decisions import CATALOGUES
 from engine.policy.engine import PolicyEngine
 from engine.recommending import Recommending
 from engine.relating import Relating
@@ -73,7 +74,8 @@ class Services:
         self.database.close()
 
     def _packs(self) -> str:
-        packs = ", ".join(f"{p.pack} v{p.version}" for p in self.policy.packs())
+        in_effect = [self.policy.in_effect(decision, self.clock()) for decision in CATALOGUES]
+        packs = ", ".join(f"{pack.pack} v{pack.version}" for pack in in_effect)
         return f"{packs}; engines retired after an anomaly: {self.policy.retired_engines}"
 
     def _models(self) -> str:

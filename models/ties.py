@@ -270,6 +270,8 @@ class TieModel:
         left = self._scale.faded(matrix[:, self.features.column("age")])
         strength = self._scale.strength(self._blend.expected(scores, volume) * left)
         chance = self._calibrator.predict(scores.odds(self._blend.odds_trees)) * left
+        # However long ago: who once exchanged is no less likely to than who never did.
+        chance = np.maximum(chance, _NO_CHANCE)
         known = matrix[:, self.features.column("events")] > 0
         return TiePredictions(np.where(known, strength, 0.0), np.where(known, chance, _NO_CHANCE))
 

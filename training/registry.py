@@ -124,6 +124,20 @@ class ModelRegistry:
         with _reported(f"cannot ask for the {model} champion"):
             return _aliases(self._client(), _PREFIX + model).get(CHAMPION)
 
+    def challenger(self, model: str) -> str:
+        """Return the newest version.
+
+        Raises
+        ------
+        ModelError
+            If the model was never trained.
+        """
+        with _reported(f"cannot ask for the {model} challenger"):
+            found = _aliases(self._client(), _PREFIX + model).get(CHALLENGER)
+        if found is None:
+            raise ModelError(f"no {model} model to promote", f"run: lishang train {model}")
+        return found
+
     def fetch(self, model: str, version: str, into: Path) -> Path:
         """Return a local folder with the files of a version, copied under `into` once.
 
@@ -177,9 +191,7 @@ class ModelRegistry:
         name = _PREFIX + model
         with _reported(f"cannot promote the {model} model"):
             client = self._client()
-            chosen = version or _aliases(client, name).get(CHALLENGER)
-            if chosen is None:
-                raise ModelError(f"no {model} model to promote", f"run: lishang train {model}")
+            chosen = version or self.challenger(model)
             stored = client.get_model_version(name, chosen)
             _crown(client, name, chosen)
             return _described(client, stored)

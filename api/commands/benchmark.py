@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import click
@@ -53,7 +54,12 @@ def ties(
     from windows that had ended by then.
     """
     unit = MICROSECONDS[time_unit]
+    if not 0 < horizon < math.inf:
+        raise InvalidInput("the horizon should be positive", "write --horizon 7 with --time-unit d")
     columns = read_interactions(interactions, mapping, time_unit)
+    last = columns.occurred_at.max() / unit if len(columns.occurred_at) else 0.0
+    if _numbers(cutoffs)[-1] + horizon > last + 1:
+        click.echo("warning: the last window reaches beyond the log's end", err=True)
     judged = benchmark_ties(
         columns.sender,
         columns.recipient,
@@ -71,6 +77,9 @@ def ties(
 
 def _numbers(text: str) -> list[float]:
     try:
-        return [float(part) for part in text.split(",")]
-    except ValueError as error:
-        raise InvalidInput(f"cannot read the cut-offs {text!r}", "write 14,16,18,21") from error
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = [math.nan]
+    if not all(math.isfinite(number) for number in numbers):
+        raise InvalidInput(f"cannot read the cut-offs {text!r}", "write 14,16,18,21")
+    return sorted(set(numbers))

@@ -23,6 +23,7 @@ from api.commands.context import Context
 from api.commands.importing import import_and_show
 from api.commands.simulate import town_files
 from api.commands.train import train_and_show
+from api.serving import free_port
 from api.settings import Settings
 from engine.domain.clock import DAY, local_date, now
 from engine.domain.errors import LedgerUnavailable
@@ -80,6 +81,7 @@ def _new_key(database: Database) -> str:
 
 
 def _start_service(settings: Settings) -> str:
+    free_port(settings.host, settings.port)  # or another's answer would pass for ours
     address = f"http://{settings.host}:{settings.port}"
     with (settings.home / "demo.log").open("ab") as log:
         process = subprocess.Popen(
@@ -110,7 +112,7 @@ def _end_service(home: Path) -> None:
     if not pid_file.exists():
         return
     pid = int(pid_file.read_text())
-    with suppress(ProcessLookupError):
+    with suppress(ProcessLookupError, FileNotFoundError):  # it has ended by itself
         # A process id may have been given away since: only our own server is ended.
         if b"-m\0api\0serve" in Path(f"/proc/{pid}/cmdline").read_bytes():
             os.kill(pid, signal.SIGTERM)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import click
 from rich.console import Console
@@ -49,9 +50,9 @@ def _file_options(command: Callable[..., None]) -> Callable[..., None]:
     path = click.Path(exists=True, dir_okay=False, path_type=Path)
     for kind in reversed(list(FILE_KINDS.values())):
         flag = f"--{kind.name.replace('_', '-')}"
-        command = click.option(flag, kind.name, type=path, metavar="F", help=_columns(kind))(
-            command
-        )
+        command = click.option(
+            flag, kind.name, type=path, multiple=True, metavar="F", help=_columns(kind)
+        )(command)
     return command
 
 
@@ -133,16 +134,20 @@ def import_command(
     strict: bool,
     rejects: Path | None,
     consents: tuple[str, ...] | None,
-    **given: Any,  # one path or None a file kind: click names them
+    **given: tuple[Path, ...],  # the paths of each file kind: click names them
 ) -> None:
     """Import files of history: CSV, TSV or Parquet, plain or gzipped.
 
     Columns are named as the fields below; those in brackets may be left out. All files go in
     together or not at all, and importing a file again changes nothing. See docs/import.md.
     """
-    files = {kind: cast("Path", path) for kind, path in given.items() if path is not None}
+    files = [(kind, path) for kind, paths in given.items() for path in paths]
+    if preset is not None and folder is None and "LISHANG_DATA" in os.environ:
+        folder = Path(os.environ["LISHANG_DATA"]) / preset
     if preset is not None and (files or mapping or folder is None):
-        raise click.UsageError("--preset takes the folder of the data and no files or --map.")
+        raise click.UsageError(
+            "--preset takes the folder of the data (or finds it by LISHANG_DATA), no file or map."
+        )
     if preset is None and (not files or folder is not None):
         raise click.UsageError("Name a file, such as --gifts gifts.csv, or a --preset and DIR.")
     if consents is None:
@@ -174,7 +179,7 @@ def import_and_show(
     FileRefused, InvalidInput
         As `training.importing.import_files`.
     """
-    return _import(database, sources_of(files, options), options)
+    return _import(database, sources_of(files.items(), options), options)
 
 
 def _import(database: Database, sources: Sequence[Source], options: ImportOptions) -> ImportReport:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import click
 
 from api.commands.context import Context
 from api.commands.tables import show_table
+from api.shelf import LOADERS
 from engine.domain.clock import format_time
 from training.registry import ModelRegistry, ModelVersion
 
@@ -35,16 +39,23 @@ def list_models(context: Context) -> None:
 
 
 @models.command()
-@click.argument("model")
+@click.argument("model", type=click.Choice(list(LOADERS)))
 @click.argument("version", required=False)
 @click.pass_obj
 def promote(context: Context, model: str, version: str | None) -> None:
-    """Make VERSION of MODEL (the challenger if none is named) the champion."""
-    _say(_registry(context).promote(model, version))
+    """Make VERSION of MODEL (the challenger if none is named) the champion.
+
+    A version that this code cannot load is refused.
+    """
+    registry = _registry(context)
+    chosen = version or registry.challenger(model)
+    with tempfile.TemporaryDirectory() as scratch:
+        LOADERS[model](registry.fetch(model, chosen, Path(scratch)), chosen)
+    _say(registry.promote(model, chosen))
 
 
 @models.command()
-@click.argument("model")
+@click.argument("model", type=click.Choice(list(LOADERS)))
 @click.pass_obj
 def rollback(context: Context, model: str) -> None:
     """Make MODEL's champion before this one the champion again."""

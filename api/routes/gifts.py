@@ -27,7 +27,7 @@ from api.schemas.reasons import model_of, told
 from api.wiring import services
 from engine.domain.clock import format_time
 from engine.domain.errors import NotPermitted, UnknownReference
-from engine.domain.gifts import state_for_sender
+from engine.domain.gifts import UNSENT, state_for_sender
 from engine.domain.verdicts import Effect, RuleTrace
 from engine.gift_policy import DECISION
 from engine.gifting import GiftAnswer
@@ -72,7 +72,7 @@ def send(header: SendHeader, body: SendBody) -> tuple[GiftVerdict, int]:
 def show(path: GiftPath, query: GiftQuery) -> GiftView:
     """Show a gift as one of its two sides may see it."""
     gift = services().gifting.find(path.gift)
-    if gift is None:
+    if gift is None or (query.viewer == "recipient" and gift.state in UNSENT):
         raise UnknownReference("no such gift", "the id is in the answer to sending")
     for_sender = query.viewer == "sender"
     return GiftView(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from api.schemas.base import Answer, Body, Count, Fen, Id, Instant, ShortText, micros
 from engine.domain import events
-from engine.domain.clock import zone_of
+from engine.domain.clock import local_date, now, zone_of
 from engine.domain.people import Purpose
 
 Weight = Annotated[float, Field(ge=0, le=1e9)]
@@ -18,6 +18,12 @@ Weight = Annotated[float, Field(ge=0, le=1e9)]
 class _Event(Body):
     id: Id = Field(description="The caller's own; the same id is taken once")
     occurred_at: Instant
+
+
+def _past(day: date) -> date:
+    if day > local_date(now()):
+        raise ValueError("Input should not be in the future")
+    return day
 
 
 def _apart(one: str, other: str) -> None:
@@ -30,7 +36,7 @@ class PersonEvent(_Event):
 
     type: Literal["person"]
     person: Id
-    birth_date: date | None = None
+    birth_date: Annotated[date, AfterValidator(_past)] | None = None
     zone: ShortText | None = Field(None, examples=["Asia/Shanghai"])
 
     def told(self) -> events.LiveEvent:
@@ -114,7 +120,9 @@ class InteractionEvent(_Event):
     type: Literal["interaction"]
     sender: Id
     recipient: Id
-    kind: ShortText = Field(examples=["message", "call"])
+    kind: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")] = Field(
+        description="One short word, never content", examples=["message", "call"]
+    )
     weight: Weight = 1.0
 
     @model_validator(mode="after")

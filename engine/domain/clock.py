@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
 from functools import lru_cache
@@ -22,6 +23,9 @@ DEFAULT_ZONE = "Asia/Shanghai"
 Clock = Callable[[], int]
 """Anything that tells the present time in microseconds; tests pass their own."""
 
+_MACHINES_OWN = frozenset({"localtime", "posixrules", "Factory"})
+"""Names that mean another zone on another machine, or none."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -39,12 +43,12 @@ def zone_of(name: str) -> ZoneInfo:
     InvalidInput
         If there is no such zone in the tz database.
     """
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise InvalidInput(
-            f"unknown time zone {name!r}", "use a tz database name such as Asia/Shanghai"
-        ) from error
+    with suppress(ZoneInfoNotFoundError, ValueError, OSError):
+        if name not in _MACHINES_OWN:
+            return ZoneInfo(name)
+    raise InvalidInput(
+        f"unknown time zone {name!r}", "use a tz database name such as Asia/Shanghai"
+    )
 
 
 def local_date(at: int, zone: str = DEFAULT_ZONE) -> date:

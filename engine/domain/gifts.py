@@ -116,6 +116,9 @@ class Gift:
     decision_id: str | None
 
 
+UNSENT = frozenset({GiftState.HELD, GiftState.CANCELLED})
+"""States of which the recipient has never heard."""
+
 ACCEPT_WITHIN = 24 * HOUR
 """How long a sent gift waits to be accepted."""
 

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from engine.domain.errors import InvalidInput, LedgerUnavailable
@@ -18,6 +18,7 @@ Unit: TypeAlias = Connection
 """One unit of work: what the jobs pass to the ledger's functions."""
 
 _WRITES = "lishang_writes"
+_FILE = "lishang_file"
 BUSY_MS = 15_000
 """How long a writer waits for another before it gives up."""
 
@@ -123,8 +124,29 @@ def _create(url: str) -> Engine:
     Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(parsed, hide_parameters=True, connect_args={"timeout": BUSY_MS / 1000})
     event.listen(engine, "connect", _prepare_sqlite)
+    # A file that was deleted or replaced still takes writes through an open connection, and they
+    # are lost: such a connection is dropped before it is used again.
+    path = Path(parsed.database)
+
+    def note(_connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+        record.info[_FILE] = _identity(path)
+
+    def check(_connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
+        if record.info.get(_FILE) != _identity(path):
+            raise DisconnectionError("the database file was replaced")
+
+    event.listen(engine, "connect", note)
+    event.listen(engine, "checkout", check)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
@@ -134,7 +156,6 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute(f"PRAGMA busy_timeout={BUSY_MS}")
-    cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
 
 

@@ -8,6 +8,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import inspect
 
 from engine.domain.errors import LedgerUnavailable
@@ -17,11 +18,23 @@ _SCRIPTS = Path(__file__).parent / "migrations"
 
 
 def migrate(database: Database) -> str:
-    """Bring the database to the newest schema, in one transaction, and return its revision."""
-    with database.writing() as connection:
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    """Bring the database to the newest schema, in one transaction, and return its revision.
+
+    Raises
+    ------
+    LedgerUnavailable
+        If the database cannot be reached or is at a revision this code does not know.
+    """
+    try:
+        with database.writing() as connection:
+            config = _config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except CommandError as error:
+        raise LedgerUnavailable(
+            f"the database cannot be migrated: {error}",
+            "it may belong to a newer version",
+        ) from error
     return head()
 
 

@@ -134,6 +134,16 @@ class PolicyEngine:
         """Return which packs are loaded, in effect or not."""
         return [enforced.pack.ref for enforced in self._enforced]
 
+    def in_effect(self, decision: str, at: int) -> PackRef:
+        """Return the pack that decides `decision` at the instant `at` (microseconds).
+
+        Raises
+        ------
+        PolicyError
+            If none does.
+        """
+        return self._in_effect(decision, at).pack.ref
+
     def explain(self, verdict: Verdict, facts: FactSet) -> list[RuleTrace]:
         """Say why each fired rule of `verdict` fired: its comparisons as they stood.
 

@@ -245,9 +245,56 @@ def test_every_type_of_event_is_taken_and_effective_for_the_next_check(
     assert _codes(client.post("/v1/gifts/check", json=GIFT, headers=auth)) == ["OWN_LIMIT_REACHED"]
 
 
+def test_gift_of_a_company_comes_from_a_bulk_order_only(client, auth) -> None:
+    answer = client.post("/v1/gifts/check", json={**GIFT, "relation": "company"}, headers=auth)
+    assert "SCENE_NOT_ALLOWED" in _codes(answer)
+
+
+def test_held_gift_is_hidden_from_its_recipient(client, auth, friends) -> None:
+    gift = _send(client, auth, item="watch").get_json()["gift"]
+    assert client.get(f"/v1/gifts/{gift}?viewer=recipient", headers=auth).status_code == 404
+
+
+def test_body_that_ends_before_its_declared_length_is_400(client, auth) -> None:
+    body = json.dumps(GIFT).encode()
+    answer = client.post(
+        "/v1/gifts/check",
+        data=body,
+        content_type="application/json",
+        headers=auth,
+        environ_overrides={"CONTENT_LENGTH": str(len(body) + 50)},
+    )
+    assert answer.status_code == 400
+
+
+def test_readyz_is_503_while_no_pack_is_in_effect(database, tmp_path) -> None:
+    url = database.engine.url.render_as_string(hide_password=False).replace("+psycopg", "")
+    service = build(Settings(database_url=url, home=tmp_path), clock=lambda: 1)
+    client = create_app(Settings(), service).test_client()
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert "no pack for gift_send is in effect" in answer.get_data(as_text=True)
+    service.close()
+
+
 @pytest.mark.parametrize(
     ("event", "field"),
     [
+        (
+            {
+                "type": "interaction",
+                "id": "1",
+                "sender": "an",
+                "recipient": "bo",
+                "kind": "how are you?",
+            },
+            "/events/0/interaction/kind",
+        ),
+        (
+            {"type": "person", "id": "1", "person": "an", "birth_date": "2999-01-01"},
+            "/events/0/person/birth_date",
+        ),
+        ({"type": "person", "id": "1", "person": "an", "zone": "localtime"}, None),
         ({"type": "person", "id": "1", "person": "an", "zone": "Mars/Base"}, None),
         ({**_friendship("an", "an")}, "/events/0/friendship"),
         ({**_friendship("an", "bo"), "active": "yes"}, "/events/0/friendship/active"),

@@ -17,6 +17,7 @@ from engine.policy.packs import read_pack
 AT = parse_time("2026-06-01T12:00:00+08:00")
 PACKS = ("gift_send.yaml", "offer_show.yaml")
 
+BULK = {"gift.relation": "company", "gift.scene": "bulk_order"}
 WEAK = {"pair.tie_class": "acquaintance"}
 
 
@@ -51,7 +52,9 @@ WEAK = {"pair.tie_class": "acquaintance"}
         ({"pair.blocked": True}, ("RECIPIENT_UNAVAILABLE",)),
         ({"sender.day_gifts_after": 10}, ()),
         ({"sender.day_gifts_after": 11}, ("DAILY_CAP_REACHED",)),
-        ({"sender.day_gifts_after": 11, "gift.relation": "company"}, ("DAILY_CAP_REACHED",)),
+        ({"sender.day_gifts_after": 11, **BULK}, ("DAILY_CAP_REACHED",)),
+        ({"gift.relation": "company"}, ("SCENE_NOT_ALLOWED",)),
+        (BULK, ()),
         ({"sender.day_gifts_after": 3, "sender.day_gifts_limit": 3}, ()),
         ({"sender.day_gifts_after": 4, "sender.day_gifts_limit": 3}, ("OWN_LIMIT_REACHED",)),
         ({"sender.day_fen_after": 5_001, "sender.day_fen_limit": 5_000}, ("OWN_LIMIT_REACHED",)),
@@ -65,7 +68,7 @@ WEAK = {"pair.tie_class": "acquaintance"}
         ({"gift.price_fen": 100_000, **WEAK}, ("HELD_FOR_REVIEW",)),
         ({"gift.price_fen": 100_000, "pair.tie_class": None}, ("HELD_FOR_REVIEW",)),
         ({"gift.price_fen": 100_000, "pair.tie_class": "friend"}, ()),
-        ({"gift.price_fen": 100_000, "gift.relation": "company", **WEAK}, ()),
+        ({"gift.price_fen": 100_000, **BULK, **WEAK}, ()),
     ],
 )
 def test_gift_send_founding_rule_holds_at_its_threshold(

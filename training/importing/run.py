@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,18 +44,20 @@ def import_files(
     InvalidInput
         If a file is not there, or a kind, field or column that was named does not exist.
     """
-    return import_sources(database, sources_of(files, options), options, progress)
+    return import_sources(database, sources_of(files.items(), options), options, progress)
 
 
-def sources_of(files: Mapping[str, Path], options: ImportOptions) -> tuple[Source, ...]:
-    """Return the files as sources, in the order in which they are imported."""
-    unknown = sorted(set(files) - set(FILE_KINDS))
+def sources_of(files: Iterable[tuple[str, Path]], options: ImportOptions) -> tuple[Source, ...]:
+    """Return the files (kind and file) as sources, in the order in which they are imported."""
+    given = list(files)
+    unknown = sorted({kind for kind, _ in given} - set(FILE_KINDS))
     if unknown:
         raise InvalidInput(f"no kind of file is called {unknown[0]!r}", f"use {list(FILE_KINDS)}")
     return tuple(
-        Source(kind, files[name], mapping_of(kind, options.mapping), options.times)
+        Source(kind, path, mapping_of(kind, options.mapping), options.times)
         for name, kind in FILE_KINDS.items()
-        if name in files
+        for told, path in given
+        if told == name
     )
 
 

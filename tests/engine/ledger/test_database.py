@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
@@ -71,3 +73,24 @@ def test_commits_are_durable_on_both_databases(database: Database) -> None:
 def test_unusable_url_is_refused(url: str) -> None:
     with pytest.raises(InvalidInput):
         Database(url)
+
+
+def test_file_that_was_deleted_takes_no_more_writes(sqlite_database: Database) -> None:
+    with sqlite_database.writing() as unit:
+        unit.execute(insert(tables.people).values(PERSON))
+    for path in Path(str(sqlite_database.engine.url.database)).parent.glob("lishang.db*"):
+        path.unlink()
+    with (
+        pytest.raises(LedgerUnavailable, match="no such table"),
+        sqlite_database.writing() as unit,
+    ):
+        unit.execute(insert(tables.people).values({**PERSON, "person": "bo"}))
+
+
+def test_database_of_a_newer_version_is_not_migrated(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    migration.migrate(database)
+    with database.writing() as unit:
+        unit.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(LedgerUnavailable, match="newer version"):
+        migration.migrate(database)
