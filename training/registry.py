@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.domain.errors import ModelError
+from training.mlflow_errors import reported
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -95,7 +96,7 @@ class ModelRegistry:
         if not folder.is_dir():
             raise ModelError(f"no model to publish at {folder}", "save the model there first")
         name = _PREFIX + model
-        with _reported(f"cannot publish the {model} model"):
+        with reported(f"cannot publish the {model} model"):
             client = self._client()
             run_id = client.create_run(self._experiment(client, name)).info.run_id
             for key, parameter in params.items():
@@ -121,7 +122,7 @@ class ModelRegistry:
         """
         if self._is_local and not self._database.exists():
             return None
-        with _reported(f"cannot ask for the {model} champion"):
+        with reported(f"cannot ask for the {model} champion"):
             return _aliases(self._client(), _PREFIX + model).get(CHAMPION)
 
     def challenger(self, model: str) -> str:
@@ -132,7 +133,7 @@ class ModelRegistry:
         ModelError
             If the model was never trained.
         """
-        with _reported(f"cannot ask for the {model} challenger"):
+        with reported(f"cannot ask for the {model} challenger"):
             found = _aliases(self._client(), _PREFIX + model).get(CHALLENGER)
         if found is None:
             raise ModelError(f"no {model} model to promote", f"run: lishang train {model}")
@@ -154,7 +155,7 @@ class ModelRegistry:
         into.mkdir(parents=True, exist_ok=True)
         with (
             tempfile.TemporaryDirectory(dir=into, prefix=".fetch-") as scratch,
-            _reported(f"cannot fetch version {version} of the {model} model"),
+            reported(f"cannot fetch version {version} of the {model} model"),
         ):
             client = self._client()
             run_id = _run_of(client.get_model_version(_PREFIX + model, version))
@@ -170,7 +171,7 @@ class ModelRegistry:
         """Return every registered version, by model and newest first."""
         if self._is_local and not self._database.exists():
             return []
-        with _reported("cannot list the models"):
+        with reported("cannot list the models"):
             client = self._client()
             found = [
                 _described(client, stored)
@@ -189,7 +190,7 @@ class ModelRegistry:
             If there is no such version.
         """
         name = _PREFIX + model
-        with _reported(f"cannot promote the {model} model"):
+        with reported(f"cannot promote the {model} model"):
             client = self._client()
             chosen = version or self.challenger(model)
             stored = client.get_model_version(name, chosen)
@@ -205,7 +206,7 @@ class ModelRegistry:
             If there was none before.
         """
         name = _PREFIX + model
-        with _reported(f"cannot roll the {model} model back"):
+        with reported(f"cannot roll the {model} model back"):
             client = self._client()
             history = _history(client, name)
             if len(history) < 2:
@@ -294,19 +295,3 @@ def _described(client: MlflowClient, stored: StoredVersion) -> ModelVersion:
 def _metric_name(name: str) -> str:
     """MLflow refuses `@` in the name of a metric."""
     return name.replace("@", "_at_")
-
-
-@contextmanager
-def _reported(message: str) -> Iterator[None]:
-    """Turn what MLflow and the files raise into a ModelError."""
-    try:
-        yield
-    except ModelError:
-        raise
-    except (ImportError, OSError, RuntimeError) as error:
-        raise ModelError(f"{message}: {error}", "is MLFLOW_TRACKING_URI right?") from error
-    except Exception as error:
-        # MlflowException is looked up late, since MLflow is imported late.
-        if type(error).__module__.startswith(("mlflow", "sqlalchemy")):
-            raise ModelError(f"{message}: {error}", "is MLFLOW_TRACKING_URI right?") from error
-        raise

@@ -32,7 +32,10 @@ def _apart(one: str, other: str) -> None:
 
 
 class PersonEvent(_Event):
-    """A person joined or changed; what is left out stays as it is."""
+    """A person joined or changed; what is left out stays as it is.
+
+    A new zone holds from the midnight that ends the person's present day.
+    """
 
     type: Literal["person"]
     person: Id
