@@ -58,7 +58,7 @@ def ties(
         raise InvalidInput("the horizon should be positive", "write --horizon 7 with --time-unit d")
     columns = read_interactions(interactions, mapping, time_unit)
     last = columns.occurred_at.max() / unit if len(columns.occurred_at) else 0.0
-    if _numbers(cutoffs)[-1] + horizon > last + 1:
+    if _numbers(cutoffs)[-1] + horizon > last + horizon / 20:
         click.echo("warning: the last window reaches beyond the log's end", err=True)
     judged = benchmark_ties(
         columns.sender,
