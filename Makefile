@@ -45,8 +45,8 @@ lint: install-test
 
 # New versions within the ranges of setup.cfg; needs uv.
 lock:
-	uv pip compile setup.cfg --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --upgrade -o requirements.lock
-	uv pip compile setup.cfg --python-version 3.11 --universal --extra test --generate-hashes --no-emit-index-url --no-header -c requirements.lock -o requirements-test.lock
+	uv pip compile setup.cfg --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade -o requirements.lock
+	uv pip compile setup.cfg --python-version 3.11 --extra test --generate-hashes --no-emit-index-url --no-header -c requirements.lock -o requirements-test.lock
 
 clean:
 	rm -rf $(VENV) $(LISHANG_HOME) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache *.egg-info
