@@ -79,18 +79,22 @@ class Shelf:
 
     @property
     def faults(self) -> dict[str, str]:
-        """Why a model's champion is not in service, by model."""
+        """Why a champion is not in service, by model; `registry` where that cannot be asked."""
         return dict(self._faults)
 
     def refresh(self) -> None:
         """Bring every champion into service that is not yet; a bad one leaves the old in place."""
+        try:
+            champions = self._registry.champions()
+        except ModelError as error:
+            self._note_fault("registry", error)
+            return
+        self._faults.pop("registry", None)
         for name, load in self._loaders.items():
             try:
-                self._refresh(name, load)
+                self._refresh(name, champions.get(name), load)
             except ModelError as error:
-                if self._faults.get(name) != str(error):
-                    structlog.get_logger("shelf").error("model refused", model=name, why=str(error))
-                self._faults[name] = str(error)
+                self._note_fault(name, error)
 
     def follow(self, notify: Callable[[str, str], None]) -> None:
         """Refresh now and then every two seconds, in the background, until `stop`.
@@ -109,8 +113,12 @@ class Shelf:
         while not self._stopping.wait(POLL_SECONDS):
             self.refresh()
 
-    def _refresh(self, name: str, load: Callable[[Path, str], Model]) -> None:
-        version = self._registry.champion(name)
+    def _note_fault(self, name: str, error: ModelError) -> None:
+        if self._faults.get(name) != str(error):
+            structlog.get_logger("shelf").error("model refused", model=name, why=str(error))
+        self._faults[name] = str(error)
+
+    def _refresh(self, name: str, version: str | None, load: Callable[[Path, str], Model]) -> None:
         current = self._models.get(name)
         if version is None or (current is not None and current.ref.version == version):
             self._faults.pop(name, None)
