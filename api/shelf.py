@@ -52,7 +52,7 @@ class Shelf:
         self._loaders = loaders
         self._models: dict[str, Model] = {}
         self._faults: dict[str, str] = {}
-        self._refused: dict[str, str] = {}
+        self._refused: dict[str, tuple[str, ModelError]] = {}
         self._stopping = threading.Event()
         self._notify: Callable[[str, str], None] = lambda _name, _version: None
 
@@ -123,20 +123,27 @@ class Shelf:
         if version is None or (current is not None and current.ref.version == version):
             self._faults.pop(name, None)
             return
-        if self._refused.get(name) == version:
-            return  # it will not get better: only another version is tried
+        refused_version, refusal = self._refused.get(name, (None, None))
+        if refusal is not None and refused_version == version:
+            # It will not get better: only another version is tried.
+            raise ModelError(refusal.message, refusal.hint)
         folder = self._registry.fetch(name, version, self._cache)
         try:
             model = load(folder, version)
+        except (OSError, MemoryError) as error:
+            raise ModelError(f"version {version} of the {name} model: {error!r}") from error
         except Exception as error:
             # Whatever is wrong with a stored model, the one in service stays and following goes on.
-            self._refused[name] = version
-            if isinstance(error, ModelError):
-                raise
-            raise ModelError(
-                f"version {version} of the {name} model cannot be loaded: {error!r}",
-                "train it again or roll back",
-            ) from error
+            refusal = error if isinstance(error, ModelError) else _unloadable(name, version, error)
+            self._refused[name] = version, refusal
+            raise refusal from error
         self._models[name] = model
         self._notify(name, version)
         self._faults.pop(name, None)
+
+
+def _unloadable(name: str, version: str, error: Exception) -> ModelError:
+    return ModelError(
+        f"version {version} of the {name} model cannot be loaded: {error!r}",
+        "train it again or roll back",
+    )

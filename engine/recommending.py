@@ -21,6 +21,7 @@ from engine.domain.ports import (
     ModelShelf,
     RankedGift,
 )
+from engine.domain.situations import ITEM_FACTS
 from engine.domain.verdicts import DecisionRecord
 from engine.gift_policy import DecidedGift, GiftPolicy, PairReading
 from engine.ledger import decisions, histories
@@ -100,7 +101,7 @@ class Recommending:
         ideas = [r for r in ranked if after[r.item].verdict.allowed]
         with self._database.writing() as unit:
             decisions.record(unit, [_record(after[r.item], at, begun) for r in ideas])
-        refusals = () if ideas else _shared_refusals(before)
+        refusals = () if ideas else self._pair_refusals(before)
         personalised = ranker is not None and wish.recipient in profiled
         return Suggestions(
             ideas=tuple(Suggestion(items[r.item], r.score, r.reason) for r in ideas),
@@ -119,6 +120,20 @@ class Recommending:
         ]
         decided = self._policy.decide(unit, requests, [reading] * len(requests), at)
         return dict(zip(items, decided, strict=True))
+
+    def _pair_refusals(self, decided: dict[str, DecidedGift]) -> tuple[str, ...]:
+        """Return the reasons, shared by all items, of rules that ask nothing about the item."""
+        if not decided:
+            return ()
+        first, *others = decided.values()
+        traces = self._policy.engine.explain(first.verdict, first.facts)
+        about_pair = {
+            trace.rule
+            for trace in traces
+            if not any(c.attribute in ITEM_FACTS for c in trace.conditions)
+        }
+        reasons = (f.reason for f in first.verdict.fired if f.rule in about_pair)
+        return tuple(r for r in reasons if all(r in o.verdict.reasons for o in (first, *others)))
 
 
 def _context(unit: Unit, wish: Wish, profiled: frozenset[str], at: int) -> GiftContext:
@@ -175,16 +190,9 @@ def _sound(ranked: Sequence[RankedGift], lawful: Sequence[GiftCandidate]) -> lis
     return [r for r in ranked if r.item in given and first[r.item] is r]
 
 
-def _shared_refusals(decided: dict[str, DecidedGift]) -> tuple[str, ...]:
-    """Return the reasons that every item was refused for: they are about the pair, not an item."""
-    refusals = [gift.verdict.reasons for gift in decided.values()]
-    first = refusals[0] if refusals else ()
-    return tuple(code for code in first if all(code in reasons for reasons in refusals))
-
-
 def _notes(ranker: GiftRanker | None, agreed: bool, found: bool, refused: bool) -> tuple[str, ...]:
-    # Who may give nothing at all learns nothing about what the recipient agreed to either.
-    notes = [] if agreed or refused else ["NO_CONSENT"]
+    # Who is offered nothing learns nothing about what the recipient agreed to either.
+    notes = ["NO_CONSENT"] if found and not agreed else []
     if ranker is None:
         notes.append("MODEL_UNAVAILABLE")
     if not found and not refused:

@@ -15,6 +15,21 @@ from engine.domain.verdicts import FactValue
 FESTIVAL_WINDOW_DAYS = 3
 """Broadcast gifts may go out from this many days before a festival until its end."""
 
+ITEM_FACTS = frozenset(
+    {
+        "gift.mechanics",
+        "gift.tier",
+        "gift.category",
+        "gift.price_fen",
+        "gift.relation_allowed",
+        "gift.scene_allowed",
+        "gift.on_sale",
+        "gift.in_stock",
+        "gift.to_creator",
+    }
+)
+"""The facts that another item would change."""
+
 
 @dataclass(frozen=True, slots=True)
 class DayCount:

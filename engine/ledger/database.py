@@ -126,7 +126,7 @@ def _create(url: str) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     # A file that was deleted or replaced still takes writes through an open connection, and they
     # are lost: such a connection is dropped before it is used again.
-    path = Path(parsed.database)
+    path = Path(parsed.database).absolute()
 
     def note(_connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
         record.info[_FILE] = _identity(path)

@@ -16,7 +16,8 @@ from engine.ledger.statements import Statement, Value
 # Friendships and blocks of the two cannot change while this is held: live events lock the people
 # they are about for themselves.
 _LOCK_PEOPLE = Statement(
-    "SELECT person FROM people WHERE person IN (:sender, :recipient) ORDER BY person {for_share}"
+    "SELECT person FROM people WHERE person IN (:sender, :recipient)"
+    " ORDER BY person {bytewise} {for_share}"
 )
 # One statement takes the three row locks in the one global order: sender, pair, recipient. Writers
 # that cross (A to B while B to A) touch rows of different scopes and never wait in a circle.

@@ -43,14 +43,21 @@ _MEET = Statement(
     "INSERT INTO people (person, recorded_at) VALUES (:person, :recorded_at)"
     " ON CONFLICT (person) DO NOTHING"
 )
-_LOCK_PEOPLE = "SELECT person FROM people WHERE person IN ({listed}) ORDER BY person {for_update}"
+_LOCK_PEOPLE = (
+    "SELECT person FROM people WHERE person IN ({listed}) ORDER BY person {bytewise} {for_update}"
+)
 # Events may arrive in another order than they happened: the newest word counts, not the last.
-_PERSON = Statement("""
-UPDATE people SET
-  birth_date = COALESCE(:birth_date, birth_date),
-  joined_at = COALESCE(joined_at, :occurred_at),
-  profile_at = :occurred_at
-WHERE person = :person AND (profile_at IS NULL OR profile_at <= :occurred_at)
+_JOINED = Statement("""
+UPDATE people SET joined_at = :occurred_at
+WHERE person = :person AND (joined_at IS NULL OR joined_at > :occurred_at)
+""")
+_BORN = Statement("""
+UPDATE people SET birth_date = :birth_date, birth_at = :occurred_at
+WHERE person = :person AND (birth_at IS NULL OR birth_at <= :occurred_at)
+""")
+_ZONED = Statement("""
+UPDATE people SET zone_at = :occurred_at
+WHERE person = :person AND (zone_at IS NULL OR zone_at <= :occurred_at)
 """)
 _ZONE_NOW = Statement(f"SELECT {zone_at('p')}, p.zone FROM people p WHERE p.person = :person")
 _MOVE = Statement("""
@@ -71,6 +78,12 @@ SELECT MIN(until) FROM (
   UNION ALL
   SELECT until FROM {table} WHERE {key} AND since < :occurred_at AND until > :occurred_at
 ) changes
+"""
+_KEEP_END = """
+INSERT INTO {table} (person, {other}, since, until, recorded_at)
+SELECT person, {other}, until, until, :recorded_at FROM {table}
+WHERE {key} AND since < :occurred_at AND until > :occurred_at
+ON CONFLICT (person, {other}, since) DO NOTHING
 """
 _SPLIT = """
 UPDATE {table} SET until = :occurred_at
@@ -95,16 +108,17 @@ _NEXT_CONSENT = Statement(
 
 @dataclass(frozen=True, slots=True)
 class _Switches:
-    """The three statements by which one table takes changes in any order."""
+    """The statements by which one table takes changes in any order."""
 
     next: Statement
+    keep_end: Statement
     split: Statement
     switch: Statement
 
     @classmethod
     def of(cls, table: str, other: str) -> _Switches:
         key = f"person = :person AND {other} = :other"
-        texts = (_NEXT, _SPLIT, _SWITCH)
+        texts = (_NEXT, _KEEP_END, _SPLIT, _SWITCH)
         return cls(*[Statement(t.format(table=table, key=key, other=other)) for t in texts])
 
 
@@ -184,11 +198,11 @@ def _record(connection: Connection, event: LiveEvent, at: int) -> None:
     when = {"occurred_at": happened, "recorded_at": at}
     match event:
         case PersonChanged():
-            born = event.birth_date.isoformat() if event.birth_date else None
-            newest = _PERSON.run(
-                connection, person=event.person, birth_date=born, occurred_at=happened
-            ).rowcount
-            if newest and event.zone is not None:
+            told: dict[str, Value] = {"person": event.person, "occurred_at": happened}
+            _JOINED.run(connection, **told)
+            if event.birth_date is not None:
+                _BORN.run(connection, birth_date=event.birth_date.isoformat(), **told)
+            if event.zone is not None and _ZONED.run(connection, **told).rowcount:
                 _move(connection, event.person, event.zone, at)
         case FriendshipChanged():
             _switch(connection, _FRIENDSHIPS, event.person, event.friend, event.active, when)
@@ -253,6 +267,7 @@ def _switch(
 ) -> None:
     key: dict[str, Value] = {"person": person, "other": other, "occurred_at": when["occurred_at"]}
     until = switches.next.run(connection, **key).scalar() if active else when["occurred_at"]
+    switches.keep_end.run(connection, recorded_at=when["recorded_at"], **key)
     switches.split.run(connection, **key)
     switches.switch.run(connection, until=until, recorded_at=when["recorded_at"], **key)
 

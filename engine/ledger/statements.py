@@ -26,7 +26,7 @@ class Statement:
     sql
         The text, with `:name` for each parameter. `{for_update}` becomes a row lock on
         PostgreSQL and nothing on SQLite, where a writer holds the whole database; `{for_share}`
-        one that only keeps the row from changing.
+        one that only holds off `{for_update}`; `{bytewise}` orders texts as Python does.
     """
 
     __slots__ = ("_compiled", "_sql")
@@ -57,7 +57,9 @@ class Statement:
         if found is None:
             locks = dialect.name == "postgresql"
             sql = self._sql.replace("{for_update}", "FOR UPDATE" if locks else "")
-            sql = sql.replace("{for_share}", "FOR SHARE" if locks else "")
+            sql = sql.replace("{for_share}", "FOR KEY SHARE" if locks else "")
+            # Locks are taken in one order whatever the collation of the database.
+            sql = sql.replace("{bytewise}", 'COLLATE "C"' if locks else "")
             compiled = text(sql).compile(dialect=dialect)
             order = tuple(compiled.positiontup) if compiled.positiontup is not None else None
             found = self._compiled[dialect.name] = (compiled.string, order)

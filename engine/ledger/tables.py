@@ -32,7 +32,8 @@ people = Table(
     Column("joined_at", BigInteger),
     Column("day_gifts_limit", BigInteger),  # the person's own limits; null when unset
     Column("day_fen_limit", BigInteger),
-    Column("profile_at", BigInteger),  # when what live events told last happened
+    Column("birth_at", BigInteger),  # when what live events told of each last happened
+    Column("zone_at", BigInteger),
     Column("limits_at", BigInteger),
     Column("recorded_at", BigInteger, nullable=False),
 )

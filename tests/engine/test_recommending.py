@@ -158,3 +158,20 @@ def test_no_candidates_is_an_empty_answer_that_says_so(world, policy) -> None:
     found = _suggest(world, policy, Ranker([]))
     assert (found.ideas, found.refusals) == ((), ())
     assert "NOTHING_SUITABLE" in found.notes
+
+
+def test_blocked_pair_learns_nothing_of_consent_even_when_nothing_is_affordable(
+    world, policy
+) -> None:
+    world.block("bo", "an")
+    poor = Wish("an", "bo", "none", 1, Scene.CHAT)
+    before = _suggest(world, policy, Ranker(["coffee"]), poor)
+    world.tell(ConsentChanged("c", world.now - 1, "bo", Purpose.GIFT_SUGGESTIONS, True))
+    after = _suggest(world, policy, Ranker(["coffee"]), poor)
+    assert (before.notes, before.refusals) == (after.notes, after.refusals)
+
+
+def test_fault_of_the_only_item_is_no_refusal_of_the_pair(world, policy) -> None:
+    world.item("gone", stock=0)
+    found = _suggest(world, policy, Ranker(["gone"]))
+    assert (found.refusals, found.notes) == ((), ("NOTHING_SUITABLE",))

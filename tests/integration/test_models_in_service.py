@@ -77,6 +77,11 @@ def test_server_follows_promotion_refusal_and_rollback(lishang, client, tmp_path
     lishang.run("models", "rollback", "ties")
     assert _within_seconds(lambda: _version(client) == "1")
 
+    # What was refused once is refused again, and said again.
+    registry.promote("ties", "3")
+    assert _within_seconds(lambda: "MANIFEST_MISMATCH" in _models_check(client)["message"])
+    assert _version(client) == "1"
+
 
 def test_models_list_shows_versions_roles_and_measures(lishang, client) -> None:
     listed = lishang.run("models", "list")

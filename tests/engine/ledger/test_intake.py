@@ -247,3 +247,33 @@ def test_live_id_taken_by_an_imported_event_is_a_conflict(world) -> None:
         )
     with pytest.raises(Conflict, match="imported"):
         world.tell(Interacted("m1", world.now, "an", "bo", "message", 1.0))
+
+
+def test_late_event_fills_in_what_a_newer_one_left_out(world) -> None:
+    world.tell(PersonChanged("new", world.now - 5, "an", None, "Europe/Berlin"))
+    world.tell(PersonChanged("old", world.now - 9, "an", date(2014, 1, 1), "Asia/Tokyo"))
+    with world.database.reading() as unit:
+        person = unit.execute(select(tables.people).where(tables.people.c.person == "an")).one()
+    assert (person.birth_date, person.zone, person.joined_at) == (
+        "2014-01-01",
+        "Europe/Berlin",
+        world.now - 9,
+    )
+
+
+def test_imported_end_stands_in_whatever_order_changes_before_it_are_told(world) -> None:
+    with world.database.writing() as unit:
+        for friend in ("cy", "di"):
+            unit.execute(
+                insert(tables.friendships).values(
+                    person=friend, friend="an", since=0, until=world.now - 10, recorded_at=0
+                )
+            )
+    for friend, order in (("cy", (False, True)), ("di", (True, False))):
+        changes = {False: world.now - 50, True: world.now - 30}
+        for active in order:
+            world.tell(
+                FriendshipChanged(f"{friend}{active}", changes[active], friend, "an", active)
+            )
+        world.befriend("an", friend, both=False)
+        assert not _situation(world, "an", friend).two_way_friends
