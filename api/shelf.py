@@ -126,7 +126,7 @@ class Shelf:
         refused_version, refusal = self._refused.get(name, (None, None))
         if refusal is not None and refused_version == version:
             # It will not get better: only another version is tried.
-            raise ModelError(refusal.message, refusal.hint)
+            raise type(refusal)(refusal.message, refusal.hint)
         folder = self._registry.fetch(name, version, self._cache)
         try:
             model = load(folder, version)
