@@ -89,11 +89,21 @@ def test_import_command_reads_times_in_the_unit_given(
     ],
 )
 def test_import_command_called_wrongly_says_how(
-    run: Run, arguments: tuple[str, ...], message: str
+    run: Run, arguments: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("LISHANG_DATA", raising=False)  # it names the folder of a preset
     result = run(*arguments)
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+def test_import_command_finds_a_preset_by_the_data_folder(
+    run: Run, lishang_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LISHANG_DATA", str(lishang_data))
+    result = run("--preset", "copenhagen")
+    assert result.exit_code == 0, result.output
+    assert "24,333" in result.output
 
 
 def test_import_command_reads_a_preset_and_writes_nothing_beside_it(
