@@ -6,10 +6,11 @@ LISHANG_HOME ?= var
 export PORT LISHANG_HOME
 BIN := $(VENV)/bin
 
-.PHONY: install install-test demo demo-stop test test-all lint lock clean
+.PHONY: install install-test install-benchmark demo demo-stop test test-all lint lock clean
 
 install: $(VENV)/.installed
 install-test: $(VENV)/.installed-test
+install-benchmark: $(VENV)/.installed-benchmark
 
 # pip's own resolver is off: the lock file with its hashes is the whole truth.
 $(BIN)/python:
@@ -23,6 +24,10 @@ $(VENV)/.installed: requirements.lock setup.cfg pyproject.toml | $(BIN)/python
 
 $(VENV)/.installed-test: requirements-test.lock $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements-test.lock
+	@touch $@
+
+$(VENV)/.installed-benchmark: requirements-benchmark.lock $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements-benchmark.lock
 	@touch $@
 
 demo: install
@@ -47,6 +52,7 @@ lint: install-test
 lock:
 	uv pip compile setup.cfg --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade -o requirements.lock
 	uv pip compile setup.cfg --python-version 3.11 --extra test --generate-hashes --no-emit-index-url --no-header -c requirements.lock -o requirements-test.lock
+	uv pip compile setup.cfg --python-version 3.11 --extra benchmark --overrides benchmarks/overrides.txt --generate-hashes --no-emit-index-url --no-header -c requirements.lock -o requirements-benchmark.lock
 
 clean:
 	rm -rf $(VENV) $(LISHANG_HOME) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache *.egg-info

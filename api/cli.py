@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import IO, Any, Final, cast
@@ -31,6 +32,8 @@ COMMANDS: Final[dict[str, Subcommand]] = {
     "models": Subcommand("api.commands.models:models", "List, promote and roll back models."),
     "benchmark": Subcommand("api.commands.benchmark:benchmark", "Judge models on files."),
     "rebuild": Subcommand("api.commands.rebuild:rebuild", "Compute stored state anew."),
+    "rules": Subcommand("api.commands.rules:rules", "Write, prove, ship and explain rules."),
+    "decisions": Subcommand("api.commands.decisions:decisions", "Replay and prune decisions."),
     "demo": Subcommand("api.commands.demo:demo", "Load a town, train, serve, show what to try."),
 }
 """Every subcommand. The summary stands here so that `--help` loads none of them."""
@@ -53,15 +56,25 @@ class Refused(click.ClickException):
 
 
 class LazyGroup(click.Group):
-    """A group that imports a subcommand only when it is called."""
+    """A group that imports a subcommand only when it is called.
+
+    Parameters
+    ----------
+    subcommands
+        By name, in the order in which `--help` lists them.
+    """
+
+    def __init__(self, *args: Any, subcommands: Mapping[str, Subcommand], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._subcommands = subcommands
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of the subcommands, in the order of `COMMANDS`."""
-        return list(COMMANDS)
+        """Return the names of the subcommands, in their order."""
+        return list(self._subcommands)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return a subcommand; None if there is none of that name."""
-        found = COMMANDS.get(cmd_name)
+        found = self._subcommands.get(cmd_name)
         if found is None:
             return None
         module, _, attribute = found.target.partition(":")
@@ -70,17 +83,23 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of subcommands without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, command.summary) for name, command in COMMANDS.items()])
+            formatter.write_dl([(n, command.summary) for n, command in self._subcommands.items()])
+
+
+class Main(LazyGroup):
+    """The command itself: a failure of ours becomes a message and a hint, no traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the subcommand; a failure of ours becomes a message and a hint, no traceback."""
+        """Run the subcommand."""
         try:
             return super().invoke(ctx)
         except LishangError as error:
             raise Refused(error) from error
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Main, subcommands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.pass_context
 def main(ctx: click.Context) -> None:
     """Gifting decisions: may it be sent, what to give, which offer suits whom."""

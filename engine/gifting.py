@@ -6,7 +6,7 @@ Read facts → decide → record. A check and a send differ only in what is lock
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import orjson
 
@@ -138,7 +138,11 @@ def _new_gift_id(decided: DecidedGift, at: int) -> str | None:
 def _gift(gift: str, request: GiftRequest, decided: DecidedGift, record: DecisionRecord) -> Gift:
     return Gift(
         gift=gift,
-        **asdict(request),
+        sender=request.sender,
+        recipient=request.recipient,
+        item=request.item,
+        relation=request.relation,
+        scene=request.scene,
         price_fen=decided.item.price_fen,
         state=_STATE[record.verdict.effect],
         origin=Origin.LIVE,

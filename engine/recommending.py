@@ -125,15 +125,16 @@ class Recommending:
         """Return the reasons, shared by all items, of rules that ask nothing about the item."""
         if not decided:
             return ()
-        first, *others = decided.values()
+        first = next(iter(decided.values()))
         traces = self._policy.engine.explain(first.verdict, first.facts)
         about_pair = {
             trace.rule
             for trace in traces
             if not any(c.attribute in ITEM_FACTS for c in trace.conditions)
         }
-        reasons = (f.reason for f in first.verdict.fired if f.rule in about_pair)
-        return tuple(r for r in reasons if all(r in o.verdict.reasons for o in (first, *others)))
+        fired = {f.reason for f in first.verdict.fired if f.rule in about_pair}
+        shared = frozenset.intersection(*(frozenset(o.verdict.reasons) for o in decided.values()))
+        return tuple(r for r in first.verdict.reasons if r in fired and r in shared)
 
 
 def _context(unit: Unit, wish: Wish, profiled: frozenset[str], at: int) -> GiftContext:

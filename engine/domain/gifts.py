@@ -48,6 +48,14 @@ class Mechanics(StrEnum):
     BLIND_BOX = "blind_box"
 
 
+class Moderation(StrEnum):
+    """What became of looking at a picture or text that the sender put on a gift."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
 class GiftState(StrEnum):
     """Where a gift is in its life."""
 
@@ -77,6 +85,8 @@ class GiftRequest:
     item: str
     relation: Relation = Relation.FRIEND
     scene: Scene = Scene.CHAT
+    moderation: Moderation | None = None
+    """Of a gift made with the sender's own picture; None where nobody looked at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +107,8 @@ class Item:
     stock: int | None = None
     sale_from: int | None = None
     sale_until: int | None = None
+    odds_disclosed: bool = False
+    """Of a blind box: whether its value, rules and odds are told before buying."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,15 @@ class Purpose(StrEnum):
     """Gift ideas for this person drawn from what they like."""
     TIE_SCORING = "tie_scoring"
     """A strength for this person's ties."""
+    GUARDIAN = "guardian"
+    """Given by a minor's guardian: that the minor sends and receives gifts that ask for it."""
 
 
 GRANTED_BY_DEFAULT = {
     Purpose.OFFERS: False,
     Purpose.GIFT_SUGGESTIONS: False,
     Purpose.TIE_SCORING: True,
+    Purpose.GUARDIAN: False,
 }
 """What holds while nobody has said anything: personalisation is opt-in, tie scoring (which the
 protective rules rely on) can be objected to."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from engine.domain.clock import DEFAULT_ZONE, local_date
+from engine.domain.clock import DAY, DEFAULT_ZONE, local_date
 from engine.domain.gifts import GiftRequest, Item
 from engine.domain.occasions import festival_near
 from engine.domain.people import age_in_years
@@ -20,6 +20,8 @@ ITEM_FACTS = frozenset(
         "gift.mechanics",
         "gift.tier",
         "gift.category",
+        "gift.kind",
+        "gift.odds_disclosed",
         "gift.price_fen",
         "gift.relation_allowed",
         "gift.scene_allowed",
@@ -47,6 +49,30 @@ class PersonFacts:
     zone: str = DEFAULT_ZONE
     day_gifts_limit: int | None = None
     day_fen_limit: int | None = None
+    gift_fen_limit: int | None = None
+    region: str | None = None
+    """Whose law on minors applies, such as `CN` or `HK`; None where nobody knows."""
+    joined_at: int | None = None
+    guardian_consent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RecentGifts:
+    """What went to and fro before, cancelled gifts not counted."""
+
+    sender_hour: DayCount = DayCount()
+    """By the sender in the last 60 minutes."""
+    sender_month_fen: int = 0
+    """By the sender in their local month."""
+    pair_year: DayCount = DayCount()
+    """Between the two, both ways, in the last 365 days."""
+    back_fen_24h: int = 0
+    """From the recipient to the sender in the last 24 hours."""
+    unanswered_30d: int = 0
+    """From the sender to the recipient: sent in the last 30 days and expired, as the sender may
+    see it (a declined gift counts once its 24 hours are over)."""
+    friends_since: int | None = None
+    """When the friendship became one in both directions; None without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +88,7 @@ class GiftSituation:
     sender_day: DayCount
     pair_day: DayCount
     recipient_day: DayCount
+    recent: RecentGifts = RecentGifts()
 
 
 def gift_facts(
@@ -69,6 +96,7 @@ def gift_facts(
 ) -> dict[str, FactValue | None]:
     """Return the facts of decision `gift_send`; None marks what nobody knows."""
     item, sender, recipient = situation.item, situation.sender, situation.recipient
+    recent = situation.recent
     today = local_date(at, sender.zone)
     return {
         "gift.relation": request.relation.value,
@@ -82,19 +110,49 @@ def gift_facts(
         "gift.on_sale": is_on_sale(item, at),
         "gift.in_stock": item.stock is None or item.stock > 0,
         "gift.to_creator": item.creator is not None and request.recipient == item.creator,
+        "gift.kind": item.kind,
+        "gift.moderation": request.moderation.value if request.moderation else None,
+        "gift.odds_disclosed": item.odds_disclosed,
         "gift.to_self": request.sender == request.recipient,
         "pair.two_way_friends": situation.two_way_friends,
         "pair.blocked": situation.blocked,
+        "pair.friends_days": whole_days(recent.friends_since, at) or 0,
+        "pair.fen_vs_habit_ppm": fen_vs_habit_ppm(item.price_fen, recent.pair_year),
+        "pair.back_fen_24h": recent.back_fen_24h,
+        "pair.unanswered_30d": recent.unanswered_30d,
         "pair.tie_class": tie_class.value if tie_class else None,
         **_day_after("pair", situation.pair_day, item.price_fen),
         **_day_after("sender", situation.sender_day, item.price_fen),
         **_day_after("recipient", situation.recipient_day, item.price_fen),
+        "sender.hour_gifts_after": recent.sender_hour.gifts + 1,
+        "sender.hour_fen_after": recent.sender_hour.fen + item.price_fen,
+        "sender.month_fen_after": recent.sender_month_fen + item.price_fen,
+        "sender.account_days": whole_days(sender.joined_at, at),
+        "sender.region": sender.region,
+        "sender.guardian_consent": sender.guardian_consent,
+        "sender.gift_fen_limit": sender.gift_fen_limit,
         "sender.day_gifts_limit": sender.day_gifts_limit,
         "sender.day_fen_limit": sender.day_fen_limit,
         "sender.age_years": _age(sender, at),
         "recipient.age_years": _age(recipient, at),
+        "recipient.guardian_consent": recipient.guardian_consent,
         "time.festival_window": festival_near(today, FESTIVAL_WINDOW_DAYS) is not None,
     }
+
+
+def fen_vs_habit_ppm(price_fen: int, year: DayCount) -> int | None:
+    """Return a price as parts per million of what gifts between the two cost on average.
+
+    None where they gave each other nothing, or nothing of a price, within the year.
+    """
+    if year.fen <= 0:
+        return None
+    return min(price_fen * year.gifts * 1_000_000 // year.fen, 2**53)
+
+
+def whole_days(since: int | None, at: int) -> int | None:
+    """Return the completed days between two instants (microseconds), 0 if they are reversed."""
+    return None if since is None else max(0, at - since) // DAY
 
 
 def is_on_sale(item: Item, at: int) -> bool:

@@ -46,10 +46,14 @@ class FiredRule:
 
     rule: str
     effect: Effect
-    reason: str
-    """A code of the reason catalogue."""
+    reason: str | None
+    """A code of the reason catalogue; None for a rule that only sets values."""
     requires: str | None = None
     """What would have satisfied the rule, such as `guardian_consent`."""
+    sets: tuple[tuple[str, FactValue], ...] = ()
+    """The outputs it sets, such as `("settle.platform_ppm", 250000)`."""
+    priority: int = 0
+    """Where several rules set one output, the highest priority wins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,14 @@ class Verdict:
         """The distinct reason codes of the rules that carry the winning effect, in pack order."""
         if self.effect is Effect.ALLOW:
             return ()
-        return tuple(dict.fromkeys(f.reason for f in self.fired if f.effect is self.effect))
+        won = (f.reason for f in self.fired if f.effect is self.effect)
+        return tuple(dict.fromkeys(reason for reason in won if reason is not None))
+
+    @property
+    def outputs(self) -> dict[str, FactValue]:
+        """The outputs that the fired rules set, each by the rule of the highest priority."""
+        ordered = sorted(self.fired, key=lambda rule: rule.priority)
+        return {name: value for rule in ordered for name, value in rule.sets}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +95,8 @@ class ConditionTrace:
     operator: str
     threshold: FactValue | tuple[FactValue, ...]
     holds: bool
+    source: str | None = None
+    """What the threshold was written as, such as `params.daily_gifts`; None for a literal."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    text,
 )
 
 metadata = MetaData()
@@ -32,6 +33,8 @@ people = Table(
     Column("joined_at", BigInteger),
     Column("day_gifts_limit", BigInteger),  # the person's own limits; null when unset
     Column("day_fen_limit", BigInteger),
+    Column("gift_fen_limit", BigInteger),
+    Column("region", Text),  # whose law on minors applies; null when unknown
     Column("birth_at", BigInteger),  # when what live events told of each last happened
     Column("zone_at", BigInteger),
     Column("limits_at", BigInteger),
@@ -86,6 +89,7 @@ items = Table(
     Column("stock", BigInteger),  # null means unlimited
     Column("sale_from", BigInteger),
     Column("sale_until", BigInteger),
+    Column("odds_disclosed", Boolean),  # of a blind box; null means no
     Column("recorded_at", BigInteger, nullable=False),
 )
 
@@ -107,8 +111,15 @@ gifts = Table(
     Column("decision_id", Text),
     Column("recorded_at", BigInteger, nullable=False),
     Index("gifts_pair", "sender", "recipient", "occurred_at"),
+    Index("gifts_sender", "sender", "occurred_at"),
     Index("gifts_recipient", "recipient", "occurred_at"),
     Index("gifts_occurred", "occurred_at"),
+    Index(
+        "gifts_decision",
+        "decision_id",
+        sqlite_where=text("decision_id IS NOT NULL"),
+        postgresql_where=text("decision_id IS NOT NULL"),
+    ),
 )
 
 interactions = Table(
@@ -199,6 +210,58 @@ decisions = Table(
     Column("pack_hash", Text, nullable=False),
     Column("latency_us", BigInteger, nullable=False),
     Index("decisions_occurred", "decision", "occurred_at"),
+)
+
+pack_versions = Table(
+    "pack_versions",
+    metadata,
+    Column("pack", Text, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("decides", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("body", Text, nullable=False),  # YAML as it was published
+    Column("state", Text, nullable=False),  # draft, shadow, enforced, retired
+    Column("effective_from", BigInteger, nullable=False),
+    Column("effective_until", BigInteger),
+    Column("author", Text, nullable=False),  # a key's id, or the folder it was seeded from
+    Column("author_name", Text, nullable=False),
+    Column("published_at", BigInteger, nullable=False),
+    Column("checks", Text, nullable=False),  # JSON: what lint and tests found
+    Column("backtest", Text),  # JSON: the latest report
+    Column("approver", Text),
+    Column("approver_name", Text),
+    Column("enforced_at", BigInteger),  # when it was last put in service; newest wins
+)
+
+pack_events = Table(
+    "pack_events",
+    metadata,
+    Column("revision", BigInteger, primary_key=True),  # 1, 2, 3…: without gaps
+    Column("pack", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    # seeded, published, backtested, shadowed, enforced, retired, rolled back to
+    Column("action", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("actor_name", Text, nullable=False),
+    Column("occurred_at", BigInteger, nullable=False),
+)
+
+backtests = Table(
+    "backtests",
+    metadata,
+    Column("backtest", Text, primary_key=True),
+    Column("state", Text, nullable=False),  # waiting, running, done, failed
+    Column("decision", Text, nullable=False),
+    Column("candidate", Text, nullable=False),  # YAML
+    Column("since", BigInteger),
+    Column("until", BigInteger),
+    Column("replayed", BigInteger, nullable=False),  # decisions so far
+    Column("total", BigInteger),
+    Column("report", Text),  # JSON when done
+    Column("fault", Text),  # why it failed
+    Column("key_id", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("alive_at", BigInteger, nullable=False),  # the worker's last sign
 )
 
 idempotency = Table(

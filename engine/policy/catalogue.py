@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from operator import itemgetter
 from typing import cast
@@ -56,6 +56,8 @@ class FactEntry:
     unit: str = ""
     when_unknown: FactValue | None = None
     values: tuple[str, ...] = ()
+    derived_by: str = ""
+    """The named function that computes it, for a derived fact."""
 
     @property
     def may_be_unknown(self) -> bool:
@@ -75,8 +77,34 @@ class FactEntry:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A value that rules of a decision may set, beside allowing, holding back or denying.
+
+    A whole number lies within `least` and `greatest`, a text is one of `values`.
+    """
+
+    name: str
+    type: FactType
+    description: str
+    unit: str = ""
+    least: int = -GREATEST_NUMBER
+    greatest: int = GREATEST_NUMBER
+    values: tuple[str, ...] = ()
+
+    def fault(self, value: object) -> str | None:
+        """Return what is wrong with `value` for this output, or None."""
+        if type(value) is not self.type.python:
+            return f"must be {self.type.said}, not {type(value).__name__}"
+        if isinstance(value, str) and self.values and value not in self.values:
+            return f"must be one of {', '.join(self.values)}"
+        if type(value) is int and not self.least <= value <= self.greatest:
+            return f"must lie within {self.least} and {self.greatest}"
+        return None
+
+
 class FactCatalogue:
-    """The facts of one decision, in a fixed order.
+    """The facts of one decision, in a fixed order, and the outputs its rules may set.
 
     Parameters
     ----------
@@ -85,6 +113,8 @@ class FactCatalogue:
     entries
         The facts as their suppliers give them; `<name>_known` is added here for every entry that
         may be unknown.
+    outputs
+        What a rule's `set` may name.
 
     Raises
     ------
@@ -93,8 +123,11 @@ class FactCatalogue:
         names would be one attribute to durable_rules.
     """
 
-    def __init__(self, decision: str, entries: Sequence[FactEntry]) -> None:
+    def __init__(
+        self, decision: str, entries: Sequence[FactEntry], outputs: Sequence[Output] = ()
+    ) -> None:
         self.decision = decision
+        self.outputs = {output.name: output for output in outputs}
         self.supplied = tuple(entries)
         self.entries = tuple(_with_companions(entries))
         self._by_name = {entry.name: entry for entry in self.entries}
@@ -126,6 +159,20 @@ class FactCatalogue:
     def names(self) -> tuple[str, ...]:
         """All fact names, companions included."""
         return tuple(self._by_name)
+
+    def output_fault(self, name: str, value: object) -> str | None:
+        """Return why no rule may set the output `name` to `value`, or None if one may."""
+        output = self.outputs.get(name)
+        return "is no output" if output is None else output.fault(value)
+
+    def narrowed(self, names: Collection[str]) -> FactCatalogue:
+        """Return a catalogue of the facts `names` alone, each taken as it is recorded.
+
+        For decisions that were recorded before this catalogue grew: what was unknown then was
+        recorded with its conservative value.
+        """
+        entries = [replace(e, when_unknown=None) for e in self.entries if e.name in names]
+        return FactCatalogue(self.decision, entries, tuple(self.outputs.values()))
 
     def place(self, name: str) -> int:
         """Return where the fact `name` stands in a row."""

@@ -121,9 +121,9 @@ def alternatives(rule: Rule) -> tuple[Alternative, ...]:
 def _without_negation(condition: Condition, *, negated: bool) -> Condition:
     """Push negations down to the comparisons, and spell memberships out."""
     match condition:
-        case Comparison(fact, operator, other):
-            return Comparison(fact, operator.negated, other) if negated else condition
-        case Membership(fact, values):
+        case Comparison(fact, operator, other, source):
+            return Comparison(fact, operator.negated, other, source) if negated else condition
+        case Membership(fact, values, _):
             operator = Operator.NOT_EQUAL if negated else Operator.EQUAL
             parts: tuple[Condition, ...] = tuple(Comparison(fact, operator, v) for v in values)
             return AllOf(parts) if negated else AnyOf(parts)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from engine.domain.verdicts import FactValue
@@ -65,6 +66,8 @@ class Comparison:
     fact: str
     operator: Operator
     other: FactValue | FactName
+    source: str | None = field(default=None, compare=False)
+    """How `other` was written where it came from parameters, such as `params.cap * 2`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,8 @@ class Membership:
 
     fact: str
     values: tuple[FactValue, ...]
+    source: str | None = field(default=None, compare=False)
+    """How `values` were written where they came from parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +104,37 @@ class Negation:
 Condition = Comparison | Membership | AllOf | AnyOf | Negation
 
 
+_PARAM = re.compile(r"\bparams\.([a-z][a-z0-9_]*)")
+
+
 def facts_read(condition: Condition) -> frozenset[str]:
     """Return the names of all facts that `condition` reads."""
     return frozenset(_facts(condition))
 
 
+def params_read(condition: Condition) -> frozenset[str]:
+    """Return the names of all parameters that `condition` was written with."""
+    return frozenset(name for source in _sources(condition) for name in _PARAM.findall(source))
+
+
+def _sources(condition: Condition) -> Iterator[str]:
+    match condition:
+        case Comparison(source=str(source)) | Membership(source=str(source)):
+            yield source
+        case AllOf(parts) | AnyOf(parts):
+            for part in parts:
+                yield from _sources(part)
+        case Negation(part):
+            yield from _sources(part)
+
+
 def _facts(condition: Condition) -> Iterator[str]:
     match condition:
-        case Comparison(fact, _, other):
+        case Comparison(fact, _, other, _):
             yield fact
             if isinstance(other, FactName):
                 yield other.name
-        case Membership(fact, _):
+        case Membership(fact, _, _):
             yield fact
         case AllOf(parts) | AnyOf(parts):
             for part in parts:

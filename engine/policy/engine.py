@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
+from dataclasses import dataclass
 from pathlib import Path
 
 from engine.domain.clock import format_time
-from engine.domain.errors import PackInvalid, PolicyError, UnknownReference
-from engine.domain.verdicts import (
-    Effect,
-    FactSet,
-    FiredRule,
-    PackRef,
-    PublicReason,
-    RuleTrace,
-    Verdict,
-)
-from engine.policy.catalogue import FactCatalogue
-from engine.policy.compiling import compile_rules
+from engine.domain.errors import LishangError, PolicyError, UnknownReference
+from engine.domain.verdicts import FactSet, PackRef, PublicReason, RuleTrace, Verdict
+from engine.policy.catalogue import FactCatalogue, Row
 from engine.policy.decisions import CATALOGUES
 from engine.policy.evaluating import traces
-from engine.policy.guarded import Fired, GuardedRules
-from engine.policy.packs import Pack, read_pack
-from engine.policy.reasons import ReasonCatalogue, read_reasons
+from engine.policy.folder import packs_in, reasons_in
+from engine.policy.packs import Pack
+from engine.policy.ports import ShadowWitness
+from engine.policy.ready_pack import ReadyPack
+from engine.policy.reasons import ReasonCatalogue, check_reasons
 
-REASONS_FILE = "reasons.yaml"
-"""The file of a rules folder that holds no pack but the reason catalogue."""
-
-_MOST_REMEMBERED = 4_096
+_MOST_KNOWN = 64
 
 
 class PolicyEngine:
@@ -37,17 +29,21 @@ class PolicyEngine:
     Parameters
     ----------
     packs
-        At most one in effect at any time for each decision.
+        The enforced versions. Where several of one decision are in effect, the one that took
+        effect last decides; of several from one instant, the first here.
     reasons
         Must hold every reason that a rule gives.
     catalogues
         The facts of each decision.
+    shadows
+        Versions evaluated beside the enforced ones without a say.
+    witness
+        Told of every shadow evaluation.
 
     Raises
     ------
     PackInvalid
-        If two packs of one decision overlap in time, a reason is unknown, or a rule does not fit
-        into durable_rules.
+        If a reason is unknown or a rule does not fit into durable_rules.
     PolicyError
         If there is no pack.
     """
@@ -57,35 +53,74 @@ class PolicyEngine:
         packs: Sequence[Pack],
         reasons: ReasonCatalogue,
         catalogues: Mapping[str, FactCatalogue] = CATALOGUES,
+        shadows: Sequence[Pack] = (),
+        witness: ShadowWitness | None = None,
     ) -> None:
-        if not packs:
-            raise PolicyError("there are no rule packs", "nothing may be allowed without rules")
-        _check_reasons(packs, reasons)
-        _check_windows(packs)
         self._reasons = reasons
         self._catalogues = catalogues
-        self._enforced = tuple(_EnforcedPack(pack, catalogues[pack.decides]) for pack in packs)
+        self._witness = witness
+        self._book = _Book((), ())
+        self._retired_before = 0
+        # Whoever decided just before a swap may still ask for an explanation.
+        self._known: OrderedDict[PackRef, Pack] = OrderedDict()
+        self._swapping = threading.Lock()
+        self.swap(packs, shadows)
 
     @classmethod
     def from_folder(
         cls, folder: Path, catalogues: Mapping[str, FactCatalogue] = CATALOGUES
     ) -> PolicyEngine:
-        """Load every `*.yaml` of `folder` as a pack, and `reasons.yaml` as the reasons.
+        """Load every `*.yaml` of `folder` as an enforced pack, and `reasons.yaml` as the reasons.
 
         Raises
         ------
         PackInvalid
-            If a file is not understood; the message begins with `file:line:column`.
+            If a file is not understood (the message begins with `file:line:column`), or two packs
+            of one decision overlap in time.
         PolicyError
             If the folder or its reasons cannot be read, or there is no pack.
         """
-        reasons = read_reasons(_text(folder / REASONS_FILE), REASONS_FILE)
-        packs = [
-            read_pack(_text(path), path.name, catalogues)
-            for path in sorted(folder.glob("*.yaml"))
-            if path.name != REASONS_FILE
-        ]
-        return cls(packs, reasons, catalogues)
+        return cls(packs_in(folder, catalogues), reasons_in(folder), catalogues)
+
+    def swap(self, packs: Sequence[Pack], shadows: Sequence[Pack] = ()) -> None:
+        """Decide by other packs from now on; all of them or, if any cannot be used, none.
+
+        Decisions that are under way end by the packs they began with.
+
+        Raises
+        ------
+        PackInvalid
+            If a reason is unknown or a rule does not fit into durable_rules.
+        PolicyError
+            If there is no enforced pack.
+        """
+        if not packs:
+            raise PolicyError("there are no rule packs", "nothing may be allowed without rules")
+        for pack in (*packs, *shadows):
+            check_reasons(pack, self._reasons)
+        with self._swapping:
+            before = self._book
+            running = {ready.pack.ref: ready for ready in before.all}
+            made: dict[PackRef, ReadyPack] = {}
+            try:
+                for pack in (*packs, *shadows):
+                    if pack.ref not in running and pack.ref not in made:
+                        made[pack.ref] = ReadyPack(pack, self._catalogues[pack.decides])
+            except LishangError:
+                for ready in made.values():
+                    ready.close()
+                raise
+            usable = running | made
+            book = _Book(
+                tuple(usable[pack.ref] for pack in packs),
+                tuple(usable[pack.ref] for pack in shadows),
+            )
+            self._book = book
+            self._remember(book)
+            for ready in before.all:
+                if ready not in book.all:
+                    self._retired_before += ready.retired
+                    ready.close()
 
     def decide_many(self, decision: str, facts: Sequence[FactSet], at: int) -> list[Verdict]:
         """Decide on each set of facts; deny beats review beats allow.
@@ -112,8 +147,21 @@ class PolicyEngine:
             If no pack is in effect, or the rules engine did anything unexpected. Nobody was
             allowed anything: the caller must send nothing.
         """
-        enforced = self._in_effect(decision, at)
-        return enforced.decide(facts)
+        row = self.catalogue(decision).row
+        rows = [row(given) for given in facts]
+        while True:
+            book = self._book
+            enforced = book.in_effect(decision, at)
+            try:
+                verdicts = enforced.decide(rows)
+                break
+            except PolicyError:
+                # A swap may have closed these rules between the look and the use.
+                if book is self._book:
+                    raise
+        if book.shadows and self._witness is not None:
+            self._evaluate_shadows(book, decision, rows, verdicts, at)
+        return verdicts
 
     def catalogue(self, decision: str) -> FactCatalogue:
         """Return the facts that `decision` is made on.
@@ -131,18 +179,25 @@ class PolicyEngine:
             ) from None
 
     def packs(self) -> list[PackRef]:
-        """Return which packs are loaded, in effect or not."""
-        return [enforced.pack.ref for enforced in self._enforced]
+        """Return which packs are enforced, in effect or not."""
+        return [ready.pack.ref for ready in self._book.enforced]
+
+    def shadows(self) -> list[PackRef]:
+        """Return which packs are evaluated beside them."""
+        return [ready.pack.ref for ready in self._book.shadows]
 
     def in_effect(self, decision: str, at: int) -> PackRef:
         """Return the pack that decides `decision` at the instant `at` (microseconds).
 
         Raises
         ------
+        UnknownReference
+            If there is no such decision.
         PolicyError
-            If none does.
+            If no pack decides it then.
         """
-        return self._in_effect(decision, at).pack.ref
+        self.catalogue(decision)
+        return self._book.in_effect(decision, at).pack.ref
 
     def explain(self, verdict: Verdict, facts: FactSet) -> list[RuleTrace]:
         """Say why each fired rule of `verdict` fired: its comparisons as they stood.
@@ -156,104 +211,83 @@ class PolicyEngine:
         PolicyError
             If the pack that decided is not loaded.
         """
-        for enforced in self._enforced:
-            if enforced.pack.ref == verdict.pack:
-                return enforced.explain(verdict, facts)
-        raise PolicyError(
-            f"pack {verdict.pack.pack} version {verdict.pack.version} is not loaded",
-            "explain with the rules that decided",
-        )
+        pack = self._known.get(verdict.pack)
+        if pack is None:
+            raise PolicyError(
+                f"pack {verdict.pack.pack} version {verdict.pack.version} is not loaded",
+                "explain with the rules that decided",
+            )
+        self.catalogue(pack.decides).row(facts)
+        fired = {rule.rule for rule in verdict.fired}
+        return [
+            RuleTrace(rule.id, rule.description, traces(rule.condition, facts.values))
+            for rule in pack.rules
+            if rule.id in fired
+        ]
 
     def public_reasons(self, codes: Iterable[str], language: str) -> list[PublicReason]:
         """Return what anyone may be told of these reason codes; see `ReasonCatalogue.public`."""
         return self._reasons.public(codes, language)
 
     @property
+    def reasons(self) -> ReasonCatalogue:
+        """The reasons that rules may give."""
+        return self._reasons
+
+    @property
     def retired_engines(self) -> int:
         """How many rules engines were given up after an anomaly since the start: 0 is healthy."""
-        return sum(enforced.rules.retired for enforced in self._enforced)
+        return self._retired_before + sum(ready.retired for ready in self._book.all)
 
     def close(self) -> None:
         """Free the rules engines; checks that are under way still finish."""
-        for enforced in self._enforced:
-            enforced.rules.close()
+        for ready in self._book.all:
+            ready.close()
 
-    def _in_effect(self, decision: str, at: int) -> _EnforcedPack:
-        self.catalogue(decision)
-        for enforced in self._enforced:
-            if enforced.pack.decides == decision and enforced.pack.holds_at(at):
-                return enforced
-        raise PolicyError(
-            f"no pack for {decision} is in effect at {format_time(at)}",
-            "add a pack whose effective window holds this instant",
-        )
+    def _evaluate_shadows(
+        self,
+        book: _Book,
+        decision: str,
+        rows: Sequence[Row],
+        verdicts: Sequence[Verdict],
+        at: int,
+    ) -> None:
+        assert self._witness is not None
+        for shadow in book.shadows:
+            if shadow.pack.decides != decision or not shadow.pack.holds_at(at):
+                continue
+            try:
+                found = shadow.decide(rows)
+            except PolicyError as error:
+                # Whatever a shadow does, it has no say.
+                self._witness.failed(shadow.pack.ref, error)
+            else:
+                self._witness.evaluated(shadow.pack.ref, verdicts, found)
 
-
-class _EnforcedPack:
-    """A pack with its compiled rules."""
-
-    def __init__(self, pack: Pack, catalogue: FactCatalogue) -> None:
-        self.pack = pack
-        self.rules = GuardedRules(compile_rules(pack.ref.pack, pack.rules), catalogue)
-        self._catalogue = catalogue
-        # A verdict depends on nothing but the rules that fired, and few sets of rules ever do.
-        self._remembered: dict[Fired, Verdict] = {}
-
-    def decide(self, facts: Sequence[FactSet]) -> list[Verdict]:
-        rows = [self._catalogue.row(given) for given in facts]
-        return [self._verdict(fired) for fired in self.rules.fired(rows)]
-
-    def explain(self, verdict: Verdict, facts: FactSet) -> list[RuleTrace]:
-        self._catalogue.row(facts)
-        fired = {rule.rule for rule in verdict.fired}
-        return [
-            RuleTrace(rule.id, rule.description, traces(rule.condition, facts.values))
-            for rule in self.pack.rules
-            if rule.id in fired
-        ]
-
-    def _verdict(self, fired: Fired) -> Verdict:
-        known = self._remembered.get(fired)
-        if known is not None:
-            return known
-        outcomes: tuple[FiredRule, ...] = tuple(
-            self.pack.rules[index].outcome for index in sorted(fired)
-        )
-        effect = max((o.effect for o in outcomes), key=_severity, default=Effect.ALLOW)
-        verdict = Verdict(self.pack.decides, effect, outcomes, self.pack.ref)
-        if len(self._remembered) < _MOST_REMEMBERED:
-            self._remembered[fired] = verdict
-        return verdict
+    def _remember(self, book: _Book) -> None:
+        for ready in book.all:
+            self._known[ready.pack.ref] = ready.pack
+            self._known.move_to_end(ready.pack.ref)
+        while len(self._known) > max(_MOST_KNOWN, len(book.all)):
+            self._known.popitem(last=False)
 
 
-def _severity(effect: Effect) -> int:
-    return effect.severity
+@dataclass(frozen=True, slots=True)
+class _Book:
+    """The packs in service at one time: replaced whole, never changed."""
 
+    enforced: tuple[ReadyPack, ...]
+    shadows: tuple[ReadyPack, ...]
 
-def _check_reasons(packs: Sequence[Pack], reasons: ReasonCatalogue) -> None:
-    for pack in packs:
-        for rule in pack.rules:
-            if rule.outcome.reason not in reasons:
-                raise PackInvalid(
-                    f"{rule.written_at}: the rule {rule.id!r} gives the unknown reason "
-                    f"{rule.outcome.reason}",
-                    f"add it to {REASONS_FILE}",
-                )
+    @property
+    def all(self) -> tuple[ReadyPack, ...]:
+        return tuple(dict.fromkeys((*self.enforced, *self.shadows)))
 
-
-def _check_windows(packs: Sequence[Pack]) -> None:
-    ordered = sorted(packs, key=lambda pack: (pack.decides, pack.effective_from))
-    for earlier, later in pairwise(ordered):
-        if earlier.decides == later.decides and earlier.holds_at(later.effective_from):
-            raise PackInvalid(
-                f"{earlier.file} and {later.file} both decide {later.decides} from "
-                f"{format_time(later.effective_from)}",
-                "end the earlier pack where the later one begins",
+    def in_effect(self, decision: str, at: int) -> ReadyPack:
+        found = [r for r in self.enforced if r.pack.decides == decision and r.pack.holds_at(at)]
+        if not found:
+            raise PolicyError(
+                f"no pack for {decision} is in effect at {format_time(at)}",
+                "enforce a version whose effective window holds this instant",
             )
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PolicyError(f"cannot read {path.name}: {error}", "check LISHANG_RULES") from error
+        return max(found, key=lambda ready: ready.pack.effective_from)

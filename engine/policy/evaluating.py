@@ -30,10 +30,10 @@ _COMPARE: Mapping[Operator, Callable[[FactValue, FactValue], bool]] = {
 def holds(condition: Condition, facts: Mapping[str, FactValue]) -> bool:
     """Tell whether `condition` holds for complete facts, straight from the tree as written."""
     match condition:
-        case Comparison(fact, asked, other):
+        case Comparison(fact, asked, other, _):
             threshold = facts[other.name] if isinstance(other, FactName) else other
             return _COMPARE[asked](facts[fact], threshold)
-        case Membership(fact, values):
+        case Membership(fact, values, _):
             return facts[fact] in values
         case AllOf(parts):
             return all(holds(part, facts) for part in parts)
@@ -56,14 +56,17 @@ def _traces(
     condition: Condition, facts: Mapping[str, FactValue], *, negated: bool
 ) -> Iterator[ConditionTrace]:
     match condition:
-        case Comparison(fact, asked, other):
+        case Comparison(fact, asked, other, source):
             threshold = facts[other.name] if isinstance(other, FactName) else other
             said = asked.negated if negated else asked
             result = _COMPARE[said](facts[fact], threshold)
-            yield ConditionTrace(fact, facts[fact], said.value, threshold, result)
-        case Membership(fact, values):
+            # A threshold that is another fact is told with that fact's name.
+            named = other.name if isinstance(other, FactName) else source
+            yield ConditionTrace(fact, facts[fact], said.value, threshold, result, named)
+        case Membership(fact, values, source):
             result = (facts[fact] in values) is not negated
-            yield ConditionTrace(fact, facts[fact], "not in" if negated else "in", values, result)
+            asks = "not in" if negated else "in"
+            yield ConditionTrace(fact, facts[fact], asks, values, result, source)
         case AllOf(parts) | AnyOf(parts):
             for part in parts:
                 yield from _traces(part, facts, negated=negated)

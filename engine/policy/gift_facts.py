@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from engine.domain.gifts import Mechanics, Relation, Scene, Tier
+from engine.domain.gifts import Mechanics, Moderation, Relation, Scene, Tier
 from engine.domain.ports import TieClass
 from engine.policy.catalogue import FactCatalogue, FactEntry, FactType
 
 _BOOL, _INT, _TEXT = FactType.BOOL, FactType.INT, FactType.TEXT
 _REQUEST, _ITEM, _GRAPH = "the request", "the item's catalogue entry", "friendships and blocks"
+_HISTORY, _CONSENTS = "the gifts of before", "the person's consents"
 _COUNTERS, _PERSON, _LIMITS = "the day's counters", "the person's record", "the person's own limits"
 
 NO_OWN_LIMIT = 2**53 - 1
 """Stands for a limit that nobody set: no count or amount can pass it."""
+
+_FACTS = "engine.domain.situations"
 
 GIFT_SEND = FactCatalogue(
     "gift_send",
@@ -45,6 +48,23 @@ GIFT_SEND = FactCatalogue(
             values=tuple(tier.value for tier in Tier),
         ),
         FactEntry("gift.category", _TEXT, _ITEM, "The item's category."),
+        FactEntry(
+            "gift.kind", _TEXT, _ITEM, "What sort of thing it is, such as voucher, photo or cake."
+        ),
+        FactEntry(
+            "gift.moderation",
+            _TEXT,
+            _REQUEST,
+            "What became of looking at the sender's own picture; unseen counts as pending.",
+            when_unknown=Moderation.PENDING.value,
+            values=tuple(state.value for state in Moderation),
+        ),
+        FactEntry(
+            "gift.odds_disclosed",
+            _BOOL,
+            _ITEM,
+            "Whether a blind box tells value, rules and odds before buying.",
+        ),
         FactEntry("gift.price_fen", _INT, _ITEM, "The item's original price.", "fen"),
         FactEntry(
             "gift.relation_allowed", _BOOL, _ITEM, "Whether the item may be sent in this relation."
@@ -65,6 +85,38 @@ GIFT_SEND = FactCatalogue(
             "Whether the friendship holds in both directions.",
         ),
         FactEntry("pair.blocked", _BOOL, _GRAPH, "Whether either of the two blocks the other."),
+        FactEntry(
+            "pair.friends_days",
+            _INT,
+            _GRAPH,
+            "Completed days since the friendship became one in both directions; 0 without one.",
+            "days",
+            derived_by=f"{_FACTS}.whole_days",
+        ),
+        # Nobody's habit is passed by everything: a rule that means known habits asks `…_known`.
+        FactEntry(
+            "pair.fen_vs_habit_ppm",
+            _INT,
+            _HISTORY,
+            "The price beside the mean price of gifts between the two in the last 365 days.",
+            "ppm",
+            when_unknown=2**53,
+            derived_by=f"{_FACTS}.fen_vs_habit_ppm",
+        ),
+        FactEntry(
+            "pair.back_fen_24h",
+            _INT,
+            _HISTORY,
+            "What the recipient sent the sender in the last 24 hours.",
+            "fen",
+        ),
+        FactEntry(
+            "pair.unanswered_30d",
+            _INT,
+            _HISTORY,
+            "Gifts from sender to recipient in the last 30 days that expired.",
+            "gifts",
+        ),
         FactEntry(
             "pair.tie_class",
             _TEXT,
@@ -97,6 +149,42 @@ GIFT_SEND = FactCatalogue(
         FactEntry(
             "sender.day_fen_after", _INT, _COUNTERS, "Their amount, this gift included.", "fen"
         ),
+        FactEntry(
+            "sender.hour_gifts_after",
+            _INT,
+            _HISTORY,
+            "Gifts by the sender in the last 60 minutes, this one included.",
+            "gifts",
+        ),
+        FactEntry(
+            "sender.hour_fen_after", _INT, _HISTORY, "Their amount, this gift included.", "fen"
+        ),
+        FactEntry(
+            "sender.month_fen_after",
+            _INT,
+            _COUNTERS,
+            "What the sender sent in their local month, this gift included.",
+            "fen",
+        ),
+        FactEntry(
+            "sender.account_days",
+            _INT,
+            _PERSON,
+            "Completed days since the sender joined.",
+            "days",
+            0,
+            derived_by=f"{_FACTS}.whole_days",
+        ),
+        # The strictest law that is written down stands where nobody knows whose law applies.
+        FactEntry(
+            "sender.region", _TEXT, _PERSON, "Whose law on minors applies: a region code.", "", "CN"
+        ),
+        FactEntry(
+            "sender.guardian_consent",
+            _BOOL,
+            _CONSENTS,
+            "Whether a guardian consents to the sender's gifts.",
+        ),
         # Not a gap in our knowledge but the absence of a wish: the platform's caps still hold.
         FactEntry(
             "sender.day_gifts_limit",
@@ -114,10 +202,24 @@ GIFT_SEND = FactCatalogue(
             "fen",
             when_unknown=NO_OWN_LIMIT,
         ),
+        FactEntry(
+            "sender.gift_fen_limit",
+            _INT,
+            _LIMITS,
+            "How much one gift may cost, as the sender decided.",
+            "fen",
+            when_unknown=NO_OWN_LIMIT,
+        ),
         # 0 makes an age rule that does not ask `…_known` treat the unknown as the youngest.
         FactEntry("sender.age_years", _INT, _PERSON, "The sender's completed years.", "years", 0),
         FactEntry(
             "recipient.age_years", _INT, _PERSON, "The recipient's completed years.", "years", 0
+        ),
+        FactEntry(
+            "recipient.guardian_consent",
+            _BOOL,
+            _CONSENTS,
+            "Whether a guardian consents to what the recipient is given.",
         ),
         FactEntry(
             "recipient.day_gifts_after",

@@ -32,6 +32,12 @@ class RequireShape(_Shape):
     require: Literal["guardian_consent"]
 
 
+class SetShape(_Shape):
+    """Outputs that the rule sets, by name."""
+
+    set: Annotated[dict[str, StrictBool | Whole | Text], Field(min_length=1)]
+
+
 class ExampleShape(_Shape):
     """The facts that the rule reads, and whether it fires on them."""
 
@@ -45,9 +51,12 @@ class RuleShape(_Shape):
     id: Name
     description: Sentence
     when: Annotated[str, Field(min_length=1)]
-    then: Literal["deny", "review", "allow"] | RequireShape
-    reason: Code
-    cite: CiteShape
+    then: Literal["deny", "review", "allow"] | RequireShape | SetShape
+    reason: Annotated[Code | None, Field(description="What anyone may be told")] = None
+    cite: CiteShape | None = None
+    priority: Annotated[
+        int, Field(ge=0, le=1_000, description="Which of several rules that set one output wins")
+    ] = 0
     examples: list[ExampleShape] = []
 
 

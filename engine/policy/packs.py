@@ -15,8 +15,14 @@ from engine.domain.clock import to_micros
 from engine.domain.errors import PackInvalid
 from engine.domain.verdicts import Effect, FactValue, FiredRule, PackRef
 from engine.policy.catalogue import FactCatalogue
-from engine.policy.conditions import Condition, facts_read
-from engine.policy.pack_shape import ExampleShape, PackShape, RequireShape, RuleShape
+from engine.policy.conditions import Condition, facts_read, params_read
+from engine.policy.pack_shape import (
+    ExampleShape,
+    PackShape,
+    RequireShape,
+    RuleShape,
+    SetShape,
+)
 from engine.policy.reading_conditions import ParamValue, read_condition
 from engine.policy.yaml_text import Path, YamlText, read_yaml
 
@@ -32,6 +38,14 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class Cite:
+    """Where a rule comes from, and whether counsel has checked it."""
+
+    source: str
+    verified: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One rule, ready to be compiled; `written_at` is its `file:line:column`."""
 
@@ -40,8 +54,7 @@ class Rule:
     condition: Condition
     outcome: FiredRule
     """What a verdict says when the condition holds."""
-    source: str
-    verified: bool
+    cite: Cite | None
     examples: tuple[Example, ...]
     written_at: str
 
@@ -59,6 +72,14 @@ class Pack:
     params: Mapping[str, ParamValue]
     rules: tuple[Rule, ...]
     file: str
+    text: str
+    """As it was written."""
+
+    @property
+    def unused_params(self) -> tuple[str, ...]:
+        """The parameters that no rule's condition names, in their order."""
+        used = frozenset[str]().union(*(params_read(rule.condition) for rule in self.rules))
+        return tuple(name for name in self.params if name not in used)
 
     def holds_at(self, at: int) -> bool:
         """Whether the pack is in effect at the instant `at` (microseconds)."""
@@ -68,7 +89,23 @@ class Pack:
 
 
 def read_pack(text: str, file: str, catalogues: Mapping[str, FactCatalogue]) -> Pack:
-    """Read a pack from YAML.
+    """Read a pack from YAML, or raise the first fault; see `examine_pack`.
+
+    Raises
+    ------
+    PackInvalid
+        If anything about it is not understood; the message begins with `file:line:column`.
+    """
+    pack, faults = examine_pack(text, file, catalogues)
+    if faults:
+        raise faults[0]
+    return pack
+
+
+def examine_pack(
+    text: str, file: str, catalogues: Mapping[str, FactCatalogue]
+) -> tuple[Pack, list[PackInvalid]]:
+    """Read a pack from YAML as far as it can be read.
 
     Parameters
     ----------
@@ -79,10 +116,15 @@ def read_pack(text: str, file: str, catalogues: Mapping[str, FactCatalogue]) -> 
     catalogues
         The decisions that exist, with their facts.
 
+    Returns
+    -------
+    tuple[Pack, list[PackInvalid]]
+        The pack without the rules that are not understood, and what is wrong with each of these.
+
     Raises
     ------
     PackInvalid
-        If anything about it is not understood; the message begins with `file:line:column`.
+        If the file as a whole is not understood. Every message begins with `file:line:column`.
     """
     document = read_yaml(text, file)
     shape = read_shape(document, PackShape)
@@ -96,9 +138,15 @@ def read_pack(text: str, file: str, catalogues: Mapping[str, FactCatalogue]) -> 
         name: tuple(value) if isinstance(value, list) else value
         for name, value in shape.params.items()
     }
-    _check_ids(shape, document)
+    faults = _doubled_ids(shape, document)
     begins, ends = _window(shape, document)
-    return Pack(
+    rules = []
+    for index, rule in enumerate(shape.rules):
+        try:
+            rules.append(_rule(rule, index, document, catalogue, params))
+        except PackInvalid as fault:
+            faults.append(fault)
+    pack = Pack(
         ref=PackRef(shape.pack, shape.version, canonical_hash(shape)),
         decides=shape.decides,
         owner=shape.owner,
@@ -106,12 +154,11 @@ def read_pack(text: str, file: str, catalogues: Mapping[str, FactCatalogue]) -> 
         effective_from=begins,
         effective_until=ends,
         params=params,
-        rules=tuple(
-            _rule(rule, index, document, catalogue, params)
-            for index, rule in enumerate(shape.rules)
-        ),
+        rules=tuple(rules),
         file=file,
+        text=text,
     )
+    return pack, [*faults, *_doubled_outputs(pack)]
 
 
 def canonical_hash(shape: PackShape) -> str:
@@ -156,18 +203,40 @@ def _rule(
     condition = read_condition(shape.when, catalogue, params, _locator(document, (*path, "when")))
     for place, example in enumerate(shape.examples):
         _check_example(example, condition, catalogue, document, (*path, "examples", place))
-    requires = shape.then.require if isinstance(shape.then, RequireShape) else None
-    effect = Effect.DENY if isinstance(shape.then, RequireShape) else Effect(shape.then)
+    outcome = _outcome(shape, catalogue, document, path)
     return Rule(
         id=shape.id,
         description=shape.description,
         condition=condition,
-        outcome=FiredRule(shape.id, effect, shape.reason, requires),
-        source=shape.cite.source,
-        verified=shape.cite.verified,
+        outcome=outcome,
+        cite=Cite(shape.cite.source, shape.cite.verified) if shape.cite else None,
         examples=tuple(Example(dict(e.facts), e.fires) for e in shape.examples),
         written_at=document.where(path),
     )
+
+
+def _outcome(
+    shape: RuleShape, catalogue: FactCatalogue, document: YamlText, path: Path
+) -> FiredRule:
+    if isinstance(shape.then, SetShape):
+        for name, value in shape.then.set.items():
+            fault = catalogue.output_fault(name, value)
+            if fault is not None:
+                known = ", ".join(catalogue.outputs) or f"{catalogue.decision} has none"
+                raise PackInvalid(
+                    f"{document.where((*path, 'then', 'set', name), key=True)}: {name} {fault}",
+                    f"outputs: {known}",
+                )
+        sets = tuple(sorted(shape.then.set.items()))
+        return FiredRule(shape.id, Effect.ALLOW, shape.reason, None, sets, shape.priority)
+    if shape.reason is None:
+        raise PackInvalid(
+            f"{document.where(path)}: the rule {shape.id!r} gives no reason",
+            "only a rule that sets outputs may go without",
+        )
+    if isinstance(shape.then, RequireShape):
+        return FiredRule(shape.id, Effect.DENY, shape.reason, shape.then.require)
+    return FiredRule(shape.id, Effect(shape.then), shape.reason)
 
 
 def _locator(document: YamlText, path: Path) -> Callable[[int], str]:
@@ -193,15 +262,37 @@ def _check_example(
             raise PackInvalid(f"{document.where((*path, 'facts', name))}: {name} {fault}")
 
 
-def _check_ids(shape: PackShape, document: YamlText) -> None:
+def _doubled_ids(shape: PackShape, document: YamlText) -> list[PackInvalid]:
     seen: set[str] = set()
+    faults = []
     for index, rule in enumerate(shape.rules):
         if rule.id in seen:
-            raise PackInvalid(
-                f"{document.where(('rules', index, 'id'))}: two rules are called {rule.id!r}",
-                "give each rule an id of its own",
+            where = document.where(("rules", index, "id"))
+            faults.append(
+                PackInvalid(
+                    f"{where}: two rules are called {rule.id!r}", "give each rule an id of its own"
+                )
             )
         seen.add(rule.id)
+    return faults
+
+
+def _doubled_outputs(pack: Pack) -> list[PackInvalid]:
+    """Find rules that set one output with equal priority: what they set would depend on order."""
+    first: dict[tuple[str, int], Rule] = {}
+    faults = []
+    for rule in pack.rules:
+        for name, _ in rule.outcome.sets:
+            other = first.setdefault((name, rule.outcome.priority), rule)
+            if other is not rule:
+                faults.append(
+                    PackInvalid(
+                        f"{rule.written_at}: the rules {other.id!r} and {rule.id!r} both set "
+                        f"{name} with priority {rule.outcome.priority}",
+                        "give one of them a higher priority",
+                    )
+                )
+    return faults
 
 
 def _window(shape: PackShape, document: YamlText) -> tuple[int, int | None]:

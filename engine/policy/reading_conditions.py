@@ -113,6 +113,7 @@ class _Reader:
         self._catalogue = catalogue
         self._params = params
         self._locate = locate
+        self._params_met = 0
 
     def condition(self, tree: Syntax, depth: int) -> Condition:
         tree = unwrap(tree)
@@ -136,10 +137,14 @@ class _Reader:
 
     def _relation(self, tree: Syntax, depth: int) -> Condition:
         sign = child(tree, 0)
-        left = self._operand(child(sign, 0), depth + 1)
-        right = self._operand(child(tree, 1), depth + 1)
+        params_before = self._params_met
+        sides = child(sign, 0), child(tree, 1)
+        left, right = (self._operand(side, depth + 1) for side in sides)
+        # One side is a fact, so a parameter was met on the other one.
+        constant = sides[0] if isinstance(right, _Fact) else sides[1]
+        source = self._source(constant) if self._params_met > params_before else None
         if sign.data == "relation_in":
-            return self._membership(tree, left, right)
+            return self._membership(tree, left, right, source)
         asked = _OPERATORS[str(sign.data)]
         if not isinstance(left, _Fact):
             left, right, asked = right, left, asked.mirrored
@@ -157,9 +162,11 @@ class _Reader:
         if isinstance(right, _Fact):
             return Comparison(left.name, asked, FactName(right.name))
         self._check_listed(tree, left, right.value)
-        return Comparison(left.name, asked, right.value)
+        return Comparison(left.name, asked, right.value, source)
 
-    def _membership(self, tree: Syntax, left: _Operand, right: _Operand) -> Condition:
+    def _membership(
+        self, tree: Syntax, left: _Operand, right: _Operand, source: str | None
+    ) -> Condition:
         if not isinstance(left, _Fact):
             raise self._refusal(tree, "no fact stands before in", "write fact in [values]")
         if not isinstance(right, _List):
@@ -169,7 +176,8 @@ class _Reader:
         for constant in right.values:
             self._check_type(tree, left, constant.type)
             self._check_listed(tree, left, constant.value)
-        return Membership(left.name, tuple(dict.fromkeys(c.value for c in right.values)))
+        values = tuple(dict.fromkeys(c.value for c in right.values))
+        return Membership(left.name, values, source)
 
     def _operand(self, tree: Syntax, depth: int) -> _Operand:
         tree = unwrap(tree)
@@ -203,6 +211,7 @@ class _Reader:
     def _param(self, tree: Syntax, name: str) -> _Operand:
         if name not in self._params:
             raise self._unknown(tree, "parameter", name, tuple(self._params))
+        self._params_met += 1
         value = self._params[name]
         if isinstance(value, tuple):
             return _List(tuple(Constant(item) for item in value))

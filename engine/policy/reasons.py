@@ -11,8 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from engine.domain.errors import PackInvalid, UnknownReference
 from engine.domain.verdicts import PublicReason
 from engine.policy.pack_shape import Code, Sentence
-from engine.policy.packs import read_shape
+from engine.policy.packs import Pack, read_shape
 from engine.policy.yaml_text import read_yaml
+
+REASONS_FILE = "reasons.yaml"
+"""The file of a rules folder that holds no pack but the reason catalogue."""
 
 LANGUAGES = ("en", "zh")
 """The languages every reason is written in; the first is the fallback."""
@@ -131,6 +134,23 @@ def read_reasons(text: str, file: str) -> ReasonCatalogue:
                 "name a code of this file that has no shown_as",
             )
     return ReasonCatalogue(map(_reason, shape.reasons))
+
+
+def check_reasons(pack: Pack, reasons: ReasonCatalogue) -> None:
+    """Do nothing if `reasons` holds every reason of `pack`.
+
+    Raises
+    ------
+    PackInvalid
+        For the first reason that it does not hold.
+    """
+    for rule in pack.rules:
+        if rule.outcome.reason is not None and rule.outcome.reason not in reasons:
+            raise PackInvalid(
+                f"{rule.written_at}: the rule {rule.id!r} gives the unknown reason "
+                f"{rule.outcome.reason}",
+                f"add it to {REASONS_FILE}",
+            )
 
 
 def _reason(shape: _ReasonShape) -> Reason:

@@ -12,7 +12,7 @@ from engine.policy.catalogue import FactCatalogue, FactEntry, FactType
 from engine.policy.compiling import compile_rules
 from engine.policy.engine import PolicyEngine
 from engine.policy.guarded import GuardedRules
-from engine.policy.packs import Rule
+from engine.policy.packs import Cite, Rule
 from engine.policy.reading_conditions import read_condition
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,6 +37,9 @@ def plain_gift() -> dict[str, FactValue | None]:
         "gift.mechanics": "direct",
         "gift.tier": "basic",
         "gift.category": "tea",
+        "gift.kind": "voucher",
+        "gift.moderation": None,
+        "gift.odds_disclosed": False,
         "gift.price_fen": 900,
         "gift.relation_allowed": True,
         "gift.scene_allowed": True,
@@ -46,15 +49,27 @@ def plain_gift() -> dict[str, FactValue | None]:
         "gift.to_self": False,
         "pair.two_way_friends": True,
         "pair.blocked": False,
+        "pair.friends_days": 400,
+        "pair.fen_vs_habit_ppm": None,
+        "pair.back_fen_24h": 0,
+        "pair.unanswered_30d": 0,
         "pair.tie_class": None,
         "pair.day_gifts_after": 1,
         "pair.day_fen_after": 900,
         "sender.day_gifts_after": 1,
         "sender.day_fen_after": 900,
+        "sender.hour_gifts_after": 1,
+        "sender.hour_fen_after": 900,
+        "sender.month_fen_after": 900,
+        "sender.account_days": None,
+        "sender.region": None,
+        "sender.guardian_consent": False,
+        "sender.gift_fen_limit": None,
         "sender.day_gifts_limit": None,
         "sender.day_fen_limit": None,
         "sender.age_years": None,
         "recipient.age_years": None,
+        "recipient.guardian_consent": False,
         "recipient.day_gifts_after": 1,
         "recipient.day_fen_after": 900,
         "time.festival_window": False,
@@ -110,8 +125,7 @@ def rule() -> Callable[[str, str, FactCatalogue], Rule]:
             description=name,
             condition=read_condition(text, catalogue, {}, str),
             outcome=FiredRule(name, Effect.DENY, "NO"),
-            source="test",
-            verified=False,
+            cite=Cite("test", verified=False),
             examples=(),
             written_at="f.yaml:1:1",
         )

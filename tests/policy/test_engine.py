@@ -89,7 +89,9 @@ def test_effective_window_switches_packs_at_the_instant(
     with pytest.raises(PolicyError, match="no pack for gift_send is in effect"):
         both.decide_many("gift_send", [fourth], parse_time("2025-12-31T23:59:59+08:00"))
     (trace,) = both.explain(after, fourth)
-    assert trace.conditions == (ConditionTrace("sender.day_gifts_after", 4, ">", 3, True),)
+    assert trace.conditions == (
+        ConditionTrace("sender.day_gifts_after", 4, ">", 3, True, "params.daily_gifts"),
+    )
     both.close()
     (tmp_path / "a.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(PackInvalid, match=r"a\.yaml and b\.yaml both decide gift_send"):
@@ -109,8 +111,10 @@ def test_explain_names_every_comparison_of_every_fired_rule(
     )
     assert limits.rule == "own_limits"
     assert limits.conditions == (
-        ConditionTrace("sender.day_gifts_after", 1, ">", 2**53 - 1, False),
-        ConditionTrace("sender.day_fen_after", 900, ">", 500, True),
+        ConditionTrace(
+            "sender.day_gifts_after", 1, ">", 2**53 - 1, False, "sender.day_gifts_limit"
+        ),
+        ConditionTrace("sender.day_fen_after", 900, ">", 500, True, "sender.day_fen_limit"),
     )
 
 

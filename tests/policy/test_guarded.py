@@ -177,7 +177,7 @@ def test_engines_created_and_closed_leak_no_memory() -> None:
         catalogue = FactCatalogue("c", [FactEntry("t.a", FactType.INT, "", "")])
         rules = [
             Rule("r", "", read_condition(f"t.a > {n}", catalogue, {}, str),
-                 FiredRule("r", Effect.DENY, "NO"), "", False, (), "")
+                 FiredRule("r", Effect.DENY, "NO"), None, (), "")
             for n in range(20)
         ]
         rulesets = compile_rules("leak", rules)

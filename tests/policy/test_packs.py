@@ -10,7 +10,7 @@ from engine.domain.errors import PackInvalid, PolicyError
 from engine.domain.verdicts import Effect
 from engine.policy.catalogue import FactCatalogue
 from engine.policy.engine import PolicyEngine
-from engine.policy.packs import Pack, read_pack
+from engine.policy.packs import Cite, Pack, read_pack
 
 PACK = """\
 pack: small
@@ -53,7 +53,7 @@ def test_read_pack_whole_pack_is_understood(small: FactCatalogue) -> None:
     first, second = pack.rules
     assert (first.outcome.effect, first.outcome.requires) == (Effect.DENY, None)
     assert (second.outcome.effect, second.outcome.requires) == (Effect.DENY, "guardian_consent")
-    assert (first.verified, second.verified) == (False, True)
+    assert (first.cite, second.cite) == (Cite("ours", False), Cite("ours", True))
     assert second.written_at == "small.yaml:16:5"
     assert second.examples[0].facts == {"t.p": True, "t.kind": "red"}
 
@@ -75,7 +75,7 @@ def test_read_pack_whole_pack_is_understood(small: FactCatalogue) -> None:
             "mothers_consent",
             "21:11: rules.1.then: Input should be 'deny', 'review' or 'allow'; or Input should",
         ),
-        ("    reason: TOO_MUCH\n", "", "10:5: rules.0.reason: Field required"),
+        ("    reason: TOO_MUCH\n", "", "10:5: the rule 'first' gives no reason"),
         ("reason: TOO_MUCH", "reason: too much", "14:13: rules.0.reason: String should match"),
         ("verified: false", "verified: 'no'", "15:36: rules.0.cite.verified: Input should be"),
         ("verified: false", "verified: no", "15:36: rules.0.cite.verified: Input should be"),
