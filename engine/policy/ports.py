@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from engine.domain.errors import PolicyError
 from engine.domain.verdicts import PackRef, Verdict
+from engine.domain.versions import InService, RecordedDecision
 
 
 class ShadowWitness(Protocol):
@@ -30,37 +30,6 @@ class PackStore(Protocol):
 
     def in_service(self) -> InService:
         """Return what is in service, as of one instant of the store."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredText:
-    """The text of one stored version."""
-
-    ref: PackRef
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class InService:
-    """Which versions decide and which run in shadow, the enforced ones newest first."""
-
-    revision: int
-    enforced: tuple[StoredText, ...]
-    shadows: tuple[StoredText, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedDecision:
-    """What backtests read of a recorded decision."""
-
-    decision_id: str
-    occurred_at: int
-    """Microseconds."""
-    effect: str
-    fired: str
-    """JSON, as recorded: equal texts mean equal lists of fired rules."""
-    facts: bytes
-    """JSON object by fact name."""
 
 
 class DecisionLog(Protocol):

@@ -1,0 +1,38 @@
+"""What is kept of packs and decisions, as the ledger hands it to the policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from engine.domain.verdicts import PackRef
+
+
+@dataclass(frozen=True, slots=True)
+class StoredText:
+    """The text of one stored version."""
+
+    ref: PackRef
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class InService:
+    """Which versions decide and which run in shadow, the enforced ones newest first."""
+
+    revision: int
+    enforced: tuple[StoredText, ...]
+    shadows: tuple[StoredText, ...]
+
+
+class RecordedDecision(NamedTuple):
+    """What backtests read of a recorded decision."""
+
+    decision_id: str
+    occurred_at: int
+    """Microseconds."""
+    effect: str
+    fired: str
+    """JSON, as recorded: equal texts mean equal lists of fired rules."""
+    facts: bytes
+    """JSON object by fact name."""
