@@ -16,7 +16,7 @@ from api import auth, limits, logging, metrics, problems, wiring
 from api.health import database_check
 from api.openapi import SECURITY_SCHEMES, Resource
 from api.problems import Problem
-from api.routes import events, gifts, health, offers, recommendations, ties
+from api.routes import evaluate, events, gifts, health, offers, policy, recommendations, ties
 from api.routes.docs import docs
 from api.settings import Settings
 from engine.domain.clock import now
@@ -28,6 +28,8 @@ RESOURCES: Final[tuple[Resource, ...]] = (
     recommendations.api,
     offers.api,
     events.api,
+    evaluate.api,
+    policy.api,
     health.api,
 )
 """In the order in which the document lists them."""

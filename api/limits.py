@@ -12,6 +12,10 @@ DEFAULT_BODY: Final = 64 * 1024
 """Bytes that a route takes unless it says otherwise."""
 BATCH_BODY: Final = 2 * 1024 * 1024
 """Bytes for routes that take batches."""
+EVALUATE_BODY: Final = 4 * 1024 * 1024
+"""Bytes for 1,000 sets of facts with room for long texts."""
+PACK_BODY: Final = 256 * 1024
+"""Bytes for routes that take a pack's text."""
 _MARK: Final = "__lishang_body_limit__"
 
 P = ParamSpec("P")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from time import perf_counter
 from typing import Final, cast
@@ -13,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from api.logging import route_of_request
+from engine.domain.verdicts import PackRef
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
@@ -39,6 +41,7 @@ class Metrics:
         self._folder = folder
         self._registry = CollectorRegistry()
         self._versions: dict[str, str] = {}
+        self._deciding: dict[str, PackRef | None] = {}
         self._requests = Counter(
             "lishang_requests_total",
             "Requests answered",
@@ -64,6 +67,14 @@ class Metrics:
             ["kind"],
             registry=self._registry,
         )
+        self._retired = Counter(
+            "lishang_policy_engines_retired_total",
+            "Rules engines given up after an anomaly",
+            registry=self._registry,
+        )
+        self._retired_told: Callable[[], int] = int
+        self._retired_counted = 0
+        self._counting = threading.Lock()
         self._models = Gauge(
             "lishang_model_in_use",
             "1 for the version that answers",
@@ -72,20 +83,66 @@ class Metrics:
             multiprocess_mode="livemax",
         )
 
+        self._packs = Gauge(
+            "lishang_pack_in_use",
+            "1 for the version of rules that decides",
+            ["decision", "pack", "version"],
+            registry=self._registry,
+            multiprocess_mode="livemax",
+        )
+        self._rulebook_faults = Counter(
+            "lishang_rulebook_faults_total",
+            "Looks at the stored versions of rules that could not be followed",
+            ["kind"],
+            registry=self._registry,
+        )
+        self._shadow_verdicts = Counter(
+            "lishang_shadow_verdicts_total",
+            "Verdicts of versions in shadow",
+            ["pack", "version"],
+            registry=self._registry,
+        )
+        self._shadow_differences = Counter(
+            "lishang_shadow_differences_total",
+            "Verdicts of versions in shadow that differ from the enforced ones",
+            ["pack", "version", "kind"],
+            registry=self._registry,
+        )
+        self._shadow_failures = Counter(
+            "lishang_shadow_failures_total",
+            "Evaluations in which a version in shadow gave no verdict",
+            ["pack", "version"],
+            registry=self._registry,
+        )
+
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request that took `seconds`; `route` is its template, never its path."""
         known = method if method in _METHODS else "OTHER"
         self._requests.labels(known, route, str(status)).inc()
         self._seconds.labels(known, route).observe(seconds)
 
-    def decided(self, decision: str, effect: str, reasons: Iterable[str] = ()) -> None:
-        """Count a decision with its reason codes."""
+    def decided(
+        self, decision: str, effect: str, reasons: Iterable[str] = (), times: int = 1
+    ) -> None:
+        """Count `times` decisions that had the same reason codes."""
         for reason in tuple(reasons) or ("none",):
-            self._decisions.labels(decision, effect, reason).inc()
+            self._decisions.labels(decision, effect, reason).inc(times)
 
     def anomaly(self, kind: str) -> None:
         """Count a request refused because the rules could not decide in good order."""
         self._anomalies.labels(kind).inc()
+
+    def follow_retired_engines(self, told: Callable[[], int]) -> None:
+        """Count engines given up as `told` tells how many they are, after every request."""
+        self._retired_told = told
+
+    def count_retired_engines(self) -> None:
+        """Count the engines given up since this was last called."""
+        told = self._retired_told()
+        with self._counting:
+            if told > self._retired_counted:
+                self._retired.inc(told - self._retired_counted)
+                self._retired_counted = told
 
     def model_in_use(self, model: str, version: str) -> None:
         """Note which version of a model answers from now on."""
@@ -94,6 +151,33 @@ class Metrics:
             self._models.labels(model, before).set(0)
         self._versions[model] = version
         self._models.labels(model, version).set(1)
+
+    def pack_in_use(self, decision: str, ref: PackRef | None) -> None:
+        """Note which version of rules decides `decision` from now on; None if none does."""
+        before = self._deciding.get(decision)
+        if before == ref:
+            return
+        if before is not None:
+            self._packs.labels(decision, before.pack, str(before.version)).set(0)
+        if ref is not None:
+            self._packs.labels(decision, ref.pack, str(ref.version)).set(1)
+        self._deciding[decision] = ref
+
+    def rulebook_fault(self, kind: str) -> None:
+        """Count that the stored versions of rules could not be followed."""
+        self._rulebook_faults.labels(kind).inc()
+
+    def shadow_evaluated(
+        self, shadow: PackRef, verdicts: int, differences: Mapping[str, int]
+    ) -> None:
+        """Count verdicts of a version in shadow, and by kind those that differ."""
+        self._shadow_verdicts.labels(shadow.pack, str(shadow.version)).inc(verdicts)
+        for kind, times in differences.items():
+            self._shadow_differences.labels(shadow.pack, str(shadow.version), kind).inc(times)
+
+    def shadow_failed(self, shadow: PackRef) -> None:
+        """Count an evaluation in which a version in shadow gave no verdict."""
+        self._shadow_failures.labels(shadow.pack, str(shadow.version)).inc()
 
     def render(self) -> bytes:
         """Return all numbers in Prometheus' text format."""
@@ -121,6 +205,7 @@ def install(app: Flask, metrics: Metrics) -> None:
     def end(response: Response) -> Response:
         seconds = perf_counter() - g.get("metrics_started", perf_counter())
         metrics.answered(request.method, route_of_request(), response.status_code, seconds)
+        metrics.count_retired_engines()
         return response
 
     app.before_request(begin)

@@ -105,7 +105,7 @@ class InvalidFields(InvalidInput):
 def fields_of(errors: list[ErrorDetails]) -> list[FieldProblem]:
     """Return pydantic's findings without the values they were found in."""
     return [
-        FieldProblem(field=_pointer(error["loc"]), message=error["msg"][:_LONGEST_MESSAGE])
+        FieldProblem(field=pointer(error["loc"]), message=error["msg"][:_LONGEST_MESSAGE])
         for error in errors[:_MOST_FIELDS]
     ]
 
@@ -186,7 +186,8 @@ def _of_unexpected(error: Exception) -> Response:
     )
 
 
-def _pointer(location: tuple[int | str, ...]) -> str:
+def pointer(location: tuple[int | str, ...]) -> str:
+    """Return the JSON pointer to a place in the input."""
     steps = (str(step).replace("~", "~0").replace("/", "~1") for step in location)
     pointer = "".join(f"/{step}" for step in steps)
     # A field's name comes from the caller: a very long one is not sent back whole.

@@ -10,17 +10,25 @@ from flask import current_app
 
 from api.health import Check
 from api.metrics import Metrics
+from api.rulebook import Rulebook
 from api.settings import Settings
+from api.shadowing import ShadowCounts
 from api.shelf import Shelf
+from engine.backtesting import Backtesting
 from engine.domain.clock import Clock, now
 from engine.domain.errors import ModelError, PolicyError
+from engine.evaluating import Evaluating
 from engine.gift_policy import GiftPolicy
 from engine.gifting import Gifting
 from engine.ledger.database import Database
+from engine.ledger.decision_log import RecordedDecisions
+from engine.ledger.packs import PackVersions
 from engine.policy.decisions import CATALOGUES
 from engine.policy.engine import PolicyEngine
+from engine.policy.folder import reasons_in
 from engine.recommending import Recommending
 from engine.relating import Relating
+from engine.shipping import Shipping
 from engine.targeting import Targeting
 from training.registry import ModelRegistry
 
@@ -49,34 +57,58 @@ class Services:
 
     database: Database
     policy: PolicyEngine
+    rulebook: Rulebook
+    shadows: ShadowCounts
+    shipping: Shipping
     shelf: Shelf
     gifting: Gifting
     relating: Relating
     recommending: Recommending
     targeting: Targeting
+    evaluating: Evaluating
+    backtesting: Backtesting
     clock: Clock
 
     def start(self, metrics: Metrics) -> None:
-        """Follow the champions."""
+        """Follow the stored rules and the champions."""
+        metrics.follow_retired_engines(lambda: self.policy.retired_engines)
+        self.shadows.count_in(metrics)
+        self.rulebook.follow(metrics)
         self.shelf.follow(metrics.model_in_use)
 
     def checks(self) -> Sequence[Check]:
         """Return what readiness depends on besides the database."""
         return [
             Check("policy", required=True, probe=self._packs),
+            Check("rulebook", required=False, probe=self._rulebook),
             Check("models", required=False, probe=self._models),
         ]
 
     def close(self) -> None:
         """Let go of the database and of the registry."""
+        self.backtesting.stop()
+        self.rulebook.stop()
         self.shelf.stop()
         self.policy.close()
         self.database.close()
 
     def _packs(self) -> str:
-        in_effect = [self.policy.in_effect(decision, self.clock()) for decision in CATALOGUES]
+        try:
+            in_effect = [self.policy.in_effect(decision, self.clock()) for decision in CATALOGUES]
+        except PolicyError as error:
+            why = "; ".join((error.message, *self.rulebook.faults.values()))
+            raise PolicyError(why, error.hint) from error
         packs = ", ".join(f"{pack.pack} v{pack.version}" for pack in in_effect)
         return f"{packs}; engines retired after an anomaly: {self.policy.retired_engines}"
+
+    def _rulebook(self) -> str:
+        faults = self.rulebook.faults
+        if faults:
+            told = "; ".join(f"{kind}: {why}" for kind, why in faults.items())
+            raise PolicyError(told, "what was in service stays until this is mended")
+        follows = f"follows revision {self.rulebook.revision}"
+        left = ", ".join(f"{ref.pack} v{ref.version}" for ref in self.rulebook.unpublished)
+        return f"{follows}; in the rules folder but not published at the start: {left or 'nothing'}"
 
     def _models(self) -> str:
         versions = self.shelf.versions
@@ -118,25 +150,37 @@ class Shell:
 def build(settings: Settings, clock: Clock = now) -> Service:
     """Join the floors as `settings` say.
 
-    Rules that cannot be loaded do not keep the service from starting: it then refuses every
-    decision (503) and says why at /readyz.
+    Rules that cannot be loaded, or a database that cannot be reached, do not keep the service from
+    starting: it refuses every decision (503) and says why at /readyz. As soon as the store can be
+    read its rules come into service.
     """
     database = Database(settings.database_url)
     try:
-        policy = PolicyEngine.from_folder(settings.rules)
+        reasons = reasons_in(settings.rules)
     except PolicyError as error:
         return Shell(database, error)
+    shadows = ShadowCounts()
+    policy = PolicyEngine((), reasons, witness=shadows, waiting=True)
+    shipping = Shipping(database, settings.rules)
+    versions = PackVersions(database)
+    rulebook = Rulebook(versions, policy, lambda: shipping.seed(clock()), clock)
+    rulebook.refresh()
     registry = ModelRegistry(settings.mlflow_tracking_uri, settings.home)
     shelf = Shelf(registry, settings.home / "models")
     gift_policy = GiftPolicy(policy, shelf)
     return Services(
         database=database,
         policy=policy,
+        rulebook=rulebook,
+        shadows=shadows,
+        shipping=shipping,
         shelf=shelf,
         gifting=Gifting(database, gift_policy),
         relating=Relating(database, gift_policy, shelf),
         recommending=Recommending(database, gift_policy, shelf),
         targeting=Targeting(database, policy, shelf),
+        evaluating=Evaluating(database, policy),
+        backtesting=Backtesting(database, RecordedDecisions(database), shipping, clock),
         clock=clock,
     )
 

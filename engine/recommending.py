@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from engine.domain.gifts import GiftRequest, Item, Relation, Scene
+from engine.domain.gifts import GiftRequest, Item, Moderation, Relation, Scene
 from engine.domain.ids import new_id
 from engine.domain.people import Purpose
 from engine.domain.ports import (
@@ -30,6 +30,10 @@ from engine.ledger.database import Database, Unit
 RETRIEVED = (200, 1_000, 5_000)
 """How many items are retrieved, more where a budget leaves too few of them; the first number is
 also how many are held against the rules and ranked at most."""
+
+_PICTURE = Moderation.APPROVED
+"""An idea has no picture yet: what could be given if the sender's picture passes is suggested, and
+the picture is looked at when the gift is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,7 @@ class Recommending:
         self, unit: Unit, wish: Wish, reading: PairReading, items: Sequence[str], at: int
     ) -> dict[str, DecidedGift]:
         requests = [
-            GiftRequest(wish.sender, wish.recipient, item, wish.relation, wish.scene)
+            GiftRequest(wish.sender, wish.recipient, item, wish.relation, wish.scene, _PICTURE)
             for item in items
         ]
         decided = self._policy.decide(unit, requests, [reading] * len(requests), at)

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from itertools import count
 from pathlib import Path
@@ -21,6 +21,14 @@ from engine.ledger.migration import migrate
 # The machines that run this are shared: a slow example is not a wrong one.
 settings.register_profile("lishang", deadline=None)
 settings.load_profile("lishang")
+
+_SHIPPED = Path(__file__).parents[1] / "rules"
+_ASKED = {
+    "gift_send": "gift.to_self",
+    "gift_settle": "gift.has_brand",
+    "offer_show": "person.held_out",
+}
+"""By decision, a truth that a small pack may ask for."""
 
 _TEMPLATE = f"lishang_template_{os.getpid()}"
 _NUMBERS = count(1)
@@ -105,6 +113,54 @@ def database(request: pytest.FixtureRequest) -> Database:
     """A migrated, empty ledger: the test runs once on each database."""
     ledger: Database = request.getfixturevalue(f"{request.param}_database")
     return ledger
+
+
+@pytest.fixture(scope="session")
+def small_pack() -> Callable[..., str]:
+    """Writes a pack of one rule that lint and proof find nothing against."""
+
+    def write(
+        version: int = 1,
+        decides: str = "gift_send",
+        begins: str = "2026-01-01T00:00:00+08:00",
+        ends: str | None = None,
+        fact: str | None = None,
+        pack: str | None = None,
+        then: str = "deny",
+        owner: str = "tests",
+    ) -> str:
+        asked = fact or _ASKED[decides]
+        until = f", until: {ends}" if ends else ""
+        return f"""pack: {pack or decides}
+decides: {decides}
+version: {version}
+owner: {owner}
+jurisdiction: CN
+effective: {{from: {begins}{until}}}
+rules:
+  - id: only_rule
+    description: The one rule of a small pack.
+    when: {asked}
+    then: {then}
+    reason: GIFT_TO_SELF
+    cite: {{source: ours, verified: false}}
+    examples:
+      - {{facts: {{{asked}: true}}, fires: true}}
+      - {{facts: {{{asked}: false}}, fires: false}}
+"""
+
+    return write
+
+
+@pytest.fixture
+def small_rules(tmp_path: Path, small_pack: Callable[..., str]) -> Path:
+    """A rules folder with a small pack for every decision and the shipped reasons."""
+    folder = tmp_path / "rules"
+    folder.mkdir()
+    shutil.copy(_SHIPPED / "reasons.yaml", folder)
+    for decision in _ASKED:
+        (folder / f"{decision}.yaml").write_text(small_pack(decides=decision), encoding="utf-8")
+    return folder
 
 
 @pytest.fixture(scope="session")

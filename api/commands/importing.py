@@ -22,7 +22,7 @@ from api.commands.context import Context
 from api.commands.mapping import mapping_option
 from api.commands.tables import show_table
 from engine.domain.clock import parse_time
-from engine.domain.people import Purpose
+from engine.domain.people import ASSUMABLE
 from engine.ledger.database import Database
 from training.importing import (
     FILE_KINDS,
@@ -62,7 +62,7 @@ def _purposes(
     if given is None:
         return None
     purposes = tuple(name.strip() for name in given.split(",") if name.strip())
-    known = [purpose.value for purpose in Purpose]
+    known = [purpose.value for purpose in ASSUMABLE]
     for name in purposes:
         if name not in known:
             raise click.BadParameter(f"{name!r} is not one of {', '.join(known)}")
@@ -118,7 +118,7 @@ def _purposes(
     "consents",
     callback=_purposes,
     metavar="PURPOSES",
-    help=f"Assert that everyone in the files agreed to these ({', '.join(Purpose)}; with commas"
+    help=f"Assert that everyone in the files agreed to these ({', '.join(ASSUMABLE)}; with commas"
     " between). What people said themselves stands. A preset assumes all; '' for none.",
 )
 @click.pass_obj

@@ -10,11 +10,9 @@ from flask_openapi3.models.tag import Tag
 from api.auth import requires
 from api.metrics import current_metrics
 from api.openapi import Resource
+from api.schemas.explanations import Explanation, explanation_of
 from api.schemas.gifts import (
     CheckBody,
-    Comparison,
-    Explanation,
-    FiredRule,
     GiftBody,
     GiftPath,
     GiftQuery,
@@ -28,7 +26,7 @@ from api.wiring import services
 from engine.domain.clock import format_time
 from engine.domain.errors import NotPermitted, UnknownReference
 from engine.domain.gifts import UNSENT, state_for_sender
-from engine.domain.verdicts import Effect, RuleTrace
+from engine.domain.verdicts import Effect
 from engine.gift_policy import DECISION
 from engine.gifting import GiftAnswer
 from engine.ledger.idempotency import RequestKey
@@ -50,7 +48,7 @@ def check(body: CheckBody) -> GiftVerdict:
         raise NotPermitted("an explanation asks for policy:read", "leave `explain` out")
     at = services().clock()
     checked = services().gifting.check(body.request(), at, body.explain)
-    explanation = _explanation(checked.answer, checked.traces) if body.explain else None
+    explanation = explanation_of(checked.answer.pack, checked.traces) if body.explain else None
     return _verdict(body, checked.answer, explanation)
 
 
@@ -89,7 +87,9 @@ def show(path: GiftPath, query: GiftQuery) -> GiftView:
 
 
 def _hash(body: SendBody) -> str:
-    return hashlib.sha256(body.model_dump_json().encode()).hexdigest()
+    # A body that does not speak of moderation is the same request that it was before it could.
+    unsaid = {"moderation"} if body.moderation is None else None
+    return hashlib.sha256(body.model_dump_json(exclude=unsaid).encode()).hexdigest()
 
 
 def _verdict(body: GiftBody, answer: GiftAnswer, explanation: Explanation | None) -> GiftVerdict:
@@ -102,23 +102,3 @@ def _verdict(body: GiftBody, answer: GiftAnswer, explanation: Explanation | None
         gift=answer.gift,
         explanation=explanation,
     )
-
-
-def _explanation(answer: GiftAnswer, traces: tuple[RuleTrace, ...]) -> Explanation:
-    rules = []
-    for trace in traces:
-        conditions = [
-            Comparison(
-                attribute=c.attribute,
-                value=c.value,
-                operator=c.operator,
-                threshold=list(c.threshold) if isinstance(c.threshold, tuple) else c.threshold,
-                holds=c.holds,
-            )
-            for c in trace.conditions
-        ]
-        rules.append(
-            FiredRule(rule=trace.rule, description=trace.description, conditions=conditions)
-        )
-    pack = answer.pack
-    return Explanation(pack=pack.pack, version=pack.version, hash=pack.hash, rules=rules)

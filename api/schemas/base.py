@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -53,6 +53,9 @@ class Body(BaseModel):
     """A request body: no coercion, no unknown field, no NaN, never changed."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+    bulk: ClassVar[str | None] = None
+    """A member whose many items are not validated by the model but by what works on them."""
 
 
 class Parameters(BaseModel):

@@ -10,9 +10,10 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from api.schemas.base import Answer, Body, Count, Fen, Id, Instant, ShortText, micros
 from engine.domain import events
 from engine.domain.clock import local_date, now, zone_of
-from engine.domain.people import Purpose
+from engine.domain.people import REGION_PATTERN, Purpose
 
 Weight = Annotated[float, Field(ge=0, le=1e9)]
+Region = Annotated[str, StringConstraints(pattern=REGION_PATTERN)]
 
 
 class _Event(Body):
@@ -41,12 +42,15 @@ class PersonEvent(_Event):
     person: Id
     birth_date: Annotated[date, AfterValidator(_past)] | None = None
     zone: ShortText | None = Field(None, examples=["Asia/Shanghai"])
+    region: Region | None = Field(
+        None, description="Whose law on minors applies: ISO 3166", examples=["CN", "CN-HK"]
+    )
 
     def told(self) -> events.LiveEvent:
         """Return the event."""
         zone = zone_of(self.zone).key if self.zone else None
         at = micros(self.occurred_at)
-        return events.PersonChanged(self.id, at, self.person, self.birth_date, zone)
+        return events.PersonChanged(self.id, at, self.person, self.birth_date, zone, self.region)
 
 
 class FriendshipEvent(_Event):
@@ -88,7 +92,11 @@ class BlockEvent(_Event):
 
 
 class ConsentEvent(_Event):
-    """`person` agreed to a purpose or refused it."""
+    """`person` agreed to a purpose or refused it.
+
+    `guardian` is said by whoever answers for a minor: that `person` sends and receives gifts that
+    ask for it.
+    """
 
     type: Literal["consent"]
     person: Id
@@ -102,18 +110,27 @@ class ConsentEvent(_Event):
 
 
 class LimitEvent(_Event):
-    """`person` set their own daily limits; null lifts one."""
+    """`person` set their own limits; null lifts one."""
 
     type: Literal["limit"]
     person: Id
     day_gifts_limit: Count | None
     day_fen_limit: Fen | None
+    gift_fen_limit: Fen | None = Field(
+        None, description="What one gift may cost; left out, it stays as it is"
+    )
 
     def told(self) -> events.LiveEvent:
         """Return the event."""
         at = micros(self.occurred_at)
+        said = "gift_fen_limit" in self.model_fields_set
         return events.LimitChanged(
-            self.id, at, self.person, self.day_gifts_limit, self.day_fen_limit
+            self.id,
+            at,
+            self.person,
+            self.day_gifts_limit,
+            self.day_fen_limit,
+            self.gift_fen_limit if said else events.Unsaid.UNSAID,
         )
 
 

@@ -7,8 +7,9 @@ from typing import Literal
 from pydantic import Field
 
 from api.schemas.base import Answer, Body, Id, Occasion, Parameters
+from api.schemas.explanations import Explanation
 from api.schemas.reasons import Language, Model, Reason
-from engine.domain.gifts import GiftRequest, GiftState, Relation, Scene
+from engine.domain.gifts import GiftRequest, GiftState, Moderation, Relation, Scene
 
 
 class GiftBody(Body):
@@ -20,10 +21,17 @@ class GiftBody(Body):
     relation: Relation = Relation.FRIEND
     scene: Scene = Field(Scene.CHAT, description="Where in the product it is sent from")
     language: Language = Field("en", description="Of the reasons' texts")
+    moderation: Moderation | None = Field(
+        None,
+        description="What became of looking at the sender's own picture or text on the gift;"
+        " null where nobody looked or there is none",
+    )
 
     def request(self) -> GiftRequest:
         """Return the gift that is asked for."""
-        return GiftRequest(self.sender, self.recipient, self.item, self.relation, self.scene)
+        return GiftRequest(
+            self.sender, self.recipient, self.item, self.relation, self.scene, self.moderation
+        )
 
 
 class CheckBody(GiftBody):
@@ -42,33 +50,6 @@ class SendHeader(Parameters):
     """The caller's key for this request; scoped to the bearer key."""
 
     idempotency_key: Id = Field(alias="Idempotency-Key")
-
-
-class Comparison(Answer):
-    """One comparison of a rule as it stood."""
-
-    attribute: str
-    value: bool | int | str
-    operator: str
-    threshold: bool | int | str | list[bool | int | str]
-    holds: bool
-
-
-class FiredRule(Answer):
-    """A rule that fired and why."""
-
-    rule: str
-    description: str
-    conditions: list[Comparison]
-
-
-class Explanation(Answer):
-    """What operators may see of a verdict."""
-
-    pack: str
-    version: int
-    hash: str
-    rules: list[FiredRule]
 
 
 class GiftVerdict(Answer):

@@ -70,9 +70,21 @@ class PolicyError(LishangError):
 
 
 class PackInvalid(PolicyError):
-    """A rule pack cannot be compiled; the message gives file, line and column."""
+    """A rule pack cannot be compiled; the message gives file, line and column.
+
+    Parameters
+    ----------
+    message, hint
+        As of every failure.
+    fault
+        Which fault it is: a code of `docs/lint.md`.
+    """
 
     code = "PACK_INVALID"
+
+    def __init__(self, message: str, hint: str = "", fault: str = "REFUSED") -> None:
+        super().__init__(message, hint)
+        self.fault = fault
 
 
 class FactsInvalid(PolicyError):

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from enum import Enum
+from typing import Literal
 
 from engine.domain.people import Purpose
+
+
+class Unsaid(Enum):
+    """Marks what an event leaves as it is, where None says something."""
+
+    UNSAID = "unsaid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +25,7 @@ class PersonChanged:
     person: str
     birth_date: date | None = None
     zone: str | None = None
+    region: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +52,7 @@ class BlockChanged:
 
 @dataclass(frozen=True, slots=True)
 class ConsentChanged:
-    """`person` agreed to `purpose`, or refused it."""
+    """`person` (for `GUARDIAN`, whoever answers for them) agreed to `purpose`, or refused it."""
 
     event: str
     occurred_at: int
@@ -54,13 +63,14 @@ class ConsentChanged:
 
 @dataclass(frozen=True, slots=True)
 class LimitChanged:
-    """`person` set their own daily limits; None lifts one."""
+    """`person` set their own limits, a day's and one gift's; None lifts one."""
 
     event: str
     occurred_at: int
     person: str
     day_gifts_limit: int | None
     day_fen_limit: int | None
+    gift_fen_limit: int | Literal[Unsaid.UNSAID] | None = Unsaid.UNSAID
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,9 @@ from calendar import isleap
 from datetime import date
 from enum import StrEnum
 
+REGION_PATTERN = r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$"
+"""A country by ISO 3166-1 alpha-2, with its subdivision by ISO 3166-2 where that matters."""
+
 
 class Purpose(StrEnum):
     """What a person may agree to or object to."""
@@ -28,6 +31,9 @@ GRANTED_BY_DEFAULT = {
 }
 """What holds while nobody has said anything: personalisation is opt-in, tie scoring (which the
 protective rules rely on) can be objected to."""
+
+ASSUMABLE = tuple(purpose for purpose in Purpose if purpose is not Purpose.GUARDIAN)
+"""What an operator may assert for many at once; a guardian speaks for one minor."""
 
 YOUNGEST_PROFILED = 14
 """Data of people under 14 is sensitive (PIPL Art. 28): no score, no tag, no targeting."""

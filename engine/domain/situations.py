@@ -28,9 +28,15 @@ ITEM_FACTS = frozenset(
         "gift.on_sale",
         "gift.in_stock",
         "gift.to_creator",
+        "pair.fen_vs_habit_ppm",
+        "pair.day_fen_after",
+        "sender.hour_fen_after",
+        "sender.day_fen_after",
+        "sender.month_fen_after",
+        "recipient.day_fen_after",
     }
 )
-"""The facts that another item would change."""
+"""The facts that another item, of another price, would change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +130,8 @@ def gift_facts(
         **_day_after("pair", situation.pair_day, item.price_fen),
         **_day_after("sender", situation.sender_day, item.price_fen),
         **_day_after("recipient", situation.recipient_day, item.price_fen),
-        "sender.hour_gifts_after": recent.sender_hour.gifts + 1,
-        "sender.hour_fen_after": recent.sender_hour.fen + item.price_fen,
+        "sender.hour_gifts_after": one_more(recent.sender_hour, item.price_fen).gifts,
+        "sender.hour_fen_after": one_more(recent.sender_hour, item.price_fen).fen,
         "sender.month_fen_after": recent.sender_month_fen + item.price_fen,
         "sender.account_days": whole_days(sender.joined_at, at),
         "sender.region": sender.region,
@@ -161,11 +167,14 @@ def is_on_sale(item: Item, at: int) -> bool:
     return begun and (item.sale_until is None or at < item.sale_until)
 
 
+def one_more(so_far: DayCount, price_fen: int) -> DayCount:
+    """Return what will have been sent once a gift of this price is."""
+    return DayCount(so_far.gifts + 1, so_far.fen + price_fen)
+
+
 def _day_after(side: str, so_far: DayCount, price_fen: int) -> dict[str, int]:
-    return {
-        f"{side}.day_gifts_after": so_far.gifts + 1,
-        f"{side}.day_fen_after": so_far.fen + price_fen,
-    }
+    after = one_more(so_far, price_fen)
+    return {f"{side}.day_gifts_after": after.gifts, f"{side}.day_fen_after": after.fen}
 
 
 def _age(person: PersonFacts, at: int) -> int | None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+import orjson
+
 FactValue = bool | int | str
 """A fact is a truth, a whole number within ±2^53 or a text of at most 256 characters."""
 
@@ -54,6 +56,24 @@ class FiredRule:
     """The outputs it sets, such as `("settle.platform_ppm", 250000)`."""
     priority: int = 0
     """Where several rules set one output, the highest priority wins."""
+
+
+def fired_rules(recorded: str) -> tuple[FiredRule, ...]:
+    """Return the fired rules that a decision was recorded with, from their JSON.
+
+    Decisions from before rules could set outputs say nothing of them: such rules set none.
+    """
+    return tuple(
+        FiredRule(
+            rule["rule"],
+            Effect(rule["effect"]),
+            rule["reason"],
+            rule["requires"],
+            tuple((name, value) for name, value in rule.get("sets", ())),
+            rule.get("priority", 0),
+        )
+        for rule in orjson.loads(recorded)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +143,7 @@ class DecisionRecord:
 
     decision_id: str
     purpose: str
-    """`check`, `send`, `recommend` or `offer`."""
+    """`check`, `send`, `recommend`, `offer` or `evaluate`."""
     occurred_at: int
     verdict: Verdict
     facts: FactSet

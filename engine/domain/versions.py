@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from engine.domain.verdicts import PackRef
 
@@ -36,3 +36,10 @@ class RecordedDecision(NamedTuple):
     """JSON, as recorded: equal texts mean equal lists of fired rules."""
     facts: bytes
     """JSON object by fact name."""
+    pack: str
+    pack_version: int
+    pack_hash: str
+
+
+RecordedRow: TypeAlias = tuple[str, int, str, str, bytes, str, int, str]
+"""The fields of a `RecordedDecision` in their order: a million of them need no names."""

@@ -16,6 +16,12 @@ from engine.domain.gifts import GiftRequest, Item, Mechanics, Tier
 from engine.domain.pair_state import DEFAULT_LAYOUT, Floats, from_bytes
 from engine.domain.people import YOUNGEST_PROFILED, age_in_years
 from engine.domain.situations import DayCount, GiftSituation, PersonFacts
+from engine.ledger.recent_gifts import (
+    RECENT_COLUMNS,
+    RECENT_WIDTH,
+    recent_gifts,
+    recent_times,
+)
 from engine.ledger.statements import Statement, Value
 
 
@@ -26,6 +32,8 @@ class PairContext:
     sender_day: int
     recipient_day: int
     """The local days of the two sides."""
+    sender_month: int
+    """The first day of the sender's local month."""
     out: Floats
     back: Floats
     """The states (`width`) of the tie there and back."""
@@ -52,6 +60,7 @@ def read_pair_context(
         PairContext(
             sender_day=local_day(at, row[1] or DEFAULT_ZONE),
             recipient_day=local_day(at, row[2] or DEFAULT_ZONE),
+            sender_month=local_date(at, row[1] or DEFAULT_ZONE).replace(day=1).toordinal(),
             out=from_bytes(DEFAULT_LAYOUT, row[3]),
             back=from_bytes(DEFAULT_LAYOUT, row[4]),
             scorable=not (row[5] or too_young(row[6], row[1], at) or too_young(row[7], row[2], at)),
@@ -77,24 +86,32 @@ def read_situations(
     """
     if not requests:
         return []
-    values: dict[str, Value] = {"at_now": at}
+    # A pair is read once, however many items are asked for.
+    pairs: dict[_Pair, int] = {}
+    values: dict[str, Value] = {"at_now": at, **recent_times(at)}
     for n, (request, context) in enumerate(zip(requests, contexts, strict=True)):
-        values |= {
-            f"s{n}": request.sender,
-            f"r{n}": request.recipient,
-            f"i{n}": request.item,
-            f"p{n}": pair_subject(request.sender, request.recipient),
-            f"sd{n}": context.sender_day,
-            f"rd{n}": context.recipient_day,
-        }
-    rows = _situation_statement(len(requests)).run(connection, **values).all()
+        pair = (
+            request.sender,
+            request.recipient,
+            context.sender_day,
+            context.sender_month,
+            context.recipient_day,
+        )
+        values |= {f"i{n}": request.item, f"k{n}": pairs.setdefault(pair, len(pairs))}
+    for (sender, recipient, *days), k in pairs.items():
+        values |= {f"s{k}": sender, f"r{k}": recipient, f"p{k}": pair_subject(sender, recipient)}
+        values[f"sd{k}"], values[f"sm{k}"], values[f"rd{k}"] = days
+    rows = _situation_statement(len(pairs), len(requests)).run(connection, **values).all()
     rows = sorted(rows, key=lambda row: row[0])
     return [_situation(request, row) for request, row in zip(requests, rows, strict=True)]
 
 
+_Pair = tuple[str, str, int, int, int]
+
+
 ITEM_COLUMNS = (
     "item, name, price_fen, tier, category, kind, mechanics, relations, scenes, brand, creator, "
-    "stock, sale_from, sale_until"
+    "stock, sale_from, sale_until, odds_disclosed"
 )
 
 
@@ -115,23 +132,45 @@ def item_from_row(row: Sequence[Any]) -> Item:
         stock=row[11],
         sale_from=row[12],
         sale_until=row[13],
+        odds_disclosed=bool(row[14]),
     )
 
 
+_ITEM_WIDTH = len(ITEM_COLUMNS.split(", "))
+_PERSON_WIDTH = 8
+
+
 def _situation(request: GiftRequest, row: Sequence[Any]) -> GiftSituation:
-    if row[16] is None:
+    known, item = row[2:-_ITEM_WIDTH], row[-_ITEM_WIDTH:]
+    if item[0] is None:
         raise UnknownReference(
             f"no item {request.item!r} in the catalogue", "import it with: lishang import --items"
         )
+    blocked, *counts = known[2 * _PERSON_WIDTH : -RECENT_WIDTH]
+    before = recent_gifts(known[-RECENT_WIDTH:])
     return GiftSituation(
-        item=item_from_row(row[16:30]),
-        sender=PersonFacts(_date(row[1]), row[2] or DEFAULT_ZONE, row[3], row[4]),
-        recipient=PersonFacts(_date(row[5]), row[6] or DEFAULT_ZONE),
-        two_way_friends=bool(row[7] and row[8]),
-        blocked=bool(row[9]),
-        sender_day=DayCount(row[10] or 0, row[11] or 0),
-        pair_day=DayCount(row[12] or 0, row[13] or 0),
-        recipient_day=DayCount(row[14] or 0, row[15] or 0),
+        item=item_from_row(item),
+        sender=_person(known[:_PERSON_WIDTH]),
+        recipient=_person(known[_PERSON_WIDTH : 2 * _PERSON_WIDTH]),
+        two_way_friends=before.friends_since is not None,
+        blocked=bool(blocked),
+        sender_day=DayCount(counts[0] or 0, counts[1] or 0),
+        pair_day=DayCount(counts[2] or 0, counts[3] or 0),
+        recipient_day=DayCount(counts[4] or 0, counts[5] or 0),
+        recent=before,
+    )
+
+
+def _person(row: Sequence[Any]) -> PersonFacts:
+    return PersonFacts(
+        birth_date=_date(row[0]),
+        zone=row[1] or DEFAULT_ZONE,
+        day_gifts_limit=row[2],
+        day_fen_limit=row[3],
+        gift_fen_limit=row[4],
+        region=row[5],
+        joined_at=row[6],
+        guardian_consent=bool(row[7]),
     )
 
 
@@ -171,26 +210,37 @@ LEFT JOIN ties there ON there.sender = a.sender AND there.recipient = a.recipien
 LEFT JOIN ties back ON back.sender = a.recipient AND back.recipient = a.sender
 """
 
-_SITUATION = """
-WITH a(n, sender, recipient, item, pair, sender_day, recipient_day) AS (VALUES {rows})
-SELECT a.n, s.birth_date, {sender_zone}, s.day_gifts_limit, s.day_fen_limit,
-  r.birth_date, {recipient_zone},
-  EXISTS (SELECT 1 FROM friendships WHERE person = a.sender AND friend = a.recipient
-    AND {in_force}),
-  EXISTS (SELECT 1 FROM friendships WHERE person = a.recipient AND friend = a.sender
-    AND {in_force}),
-  EXISTS (SELECT 1 FROM blocks WHERE person = a.sender AND blocked = a.recipient AND {in_force})
-  OR EXISTS (SELECT 1 FROM blocks WHERE person = a.recipient AND blocked = a.sender
-    AND {in_force}),
-  cs.gifts, cs.fen, cp.gifts, cp.fen, cr.gifts, cr.fen, {item_columns}
-FROM a
-LEFT JOIN people s ON s.person = a.sender
-LEFT JOIN people r ON r.person = a.recipient
-LEFT JOIN items i ON i.item = a.item
-LEFT JOIN counters cs ON cs.scope = 'sender' AND cs.subject = a.sender AND cs.day = a.sender_day
-LEFT JOIN counters cp ON cp.scope = 'pair' AND cp.subject = a.pair AND cp.day = a.sender_day
-LEFT JOIN counters cr
-  ON cr.scope = 'recipient' AND cr.subject = a.recipient AND cr.day = a.recipient_day
+
+def _person_columns(people: str, zone: str) -> str:
+    """Return the SQL of what `_person` reads of the row `people`."""
+    return f"""{people}.birth_date, {zone}, {people}.day_gifts_limit, {people}.day_fen_limit,
+  {people}.gift_fen_limit, {people}.region, {people}.joined_at,
+  EXISTS (SELECT 1 FROM consents WHERE person = {people}.person AND purpose = 'guardian'
+    AND granted = TRUE AND {_IN_FORCE})"""
+
+
+# What concerns a pair is found once and then given to each of its items.
+_SITUATION = f"""
+WITH p(k, sender, recipient, pair, sender_day, sender_month, recipient_day) AS (VALUES {{pairs}}),
+a(n, k, item) AS (VALUES {{items}}),
+known AS MATERIALIZED (
+  SELECT p.k, {_person_columns("s", _ZONES["sender_zone"])},
+  {_person_columns("r", _ZONES["recipient_zone"])},
+  EXISTS (SELECT 1 FROM blocks WHERE person = p.sender AND blocked = p.recipient AND {_IN_FORCE})
+  OR EXISTS (SELECT 1 FROM blocks WHERE person = p.recipient AND blocked = p.sender
+    AND {_IN_FORCE}),
+  cs.gifts, cs.fen, cp.gifts, cp.fen, cr.gifts, cr.fen, {RECENT_COLUMNS}
+  FROM p
+  LEFT JOIN people s ON s.person = p.sender
+  LEFT JOIN people r ON r.person = p.recipient
+  LEFT JOIN counters cs
+    ON cs.scope = 'sender' AND cs.subject = p.sender AND cs.day = p.sender_day
+  LEFT JOIN counters cp ON cp.scope = 'pair' AND cp.subject = p.pair AND cp.day = p.sender_day
+  LEFT JOIN counters cr
+    ON cr.scope = 'recipient' AND cr.subject = p.recipient AND cr.day = p.recipient_day
+)
+SELECT a.n, known.*, {{item_columns}}
+FROM a JOIN known ON known.k = a.k LEFT JOIN items i ON i.item = a.item
 """
 
 
@@ -201,13 +251,17 @@ def _context_statement(requests: int) -> Statement:
 
 
 @lru_cache(maxsize=64)
-def _situation_statement(requests: int) -> Statement:
-    rows = ", ".join(
-        f"({n}, CAST(:s{n} AS TEXT), CAST(:r{n} AS TEXT), CAST(:i{n} AS TEXT),"
-        f" CAST(:p{n} AS TEXT), CAST(:sd{n} AS INTEGER), CAST(:rd{n} AS INTEGER))"
-        for n in range(requests)
-    )
-    columns = ", ".join(f"i.{column}" for column in ITEM_COLUMNS.split(", "))
+def _situation_statement(pairs: int, requests: int) -> Statement:
     return Statement(
-        _SITUATION.format(rows=rows, in_force=_IN_FORCE, item_columns=columns, **_ZONES)
+        _SITUATION.format(
+            pairs=", ".join(
+                f"({k}, CAST(:s{k} AS TEXT), CAST(:r{k} AS TEXT), CAST(:p{k} AS TEXT),"
+                f" CAST(:sd{k} AS INTEGER), CAST(:sm{k} AS INTEGER), CAST(:rd{k} AS INTEGER))"
+                for k in range(pairs)
+            ),
+            items=", ".join(
+                f"({n}, CAST(:k{n} AS INTEGER), CAST(:i{n} AS TEXT))" for n in range(requests)
+            ),
+            item_columns=", ".join(f"i.{column}" for column in ITEM_COLUMNS.split(", ")),
+        )
     )

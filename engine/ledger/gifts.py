@@ -19,10 +19,13 @@ _LOCK_PEOPLE = Statement(
     "SELECT person FROM people WHERE person IN (:sender, :recipient)"
     " ORDER BY person {bytewise} {for_share}"
 )
-# One statement takes the three row locks in the one global order: sender, pair, recipient. Writers
-# that cross (A to B while B to A) touch rows of different scopes and never wait in a circle.
+# One statement takes the row locks in the one global order: sender, pair, recipient. Writers
+# that cross (A to B while B to A) touch rows of different scopes and never wait in a circle. Day 0
+# counts nothing: whoever sends holds it, so that sums over an hour or a month cannot miss a gift
+# that the same sender sends meanwhile on the other side of midnight.
 _LOCK_COUNTERS = Statement("""
 INSERT INTO counters (scope, subject, day, gifts, fen) VALUES
+  ('sender', :sender, 0, 0, 0),
   ('sender', :sender, :sender_day, 0, 0),
   ('pair', :pair, :sender_day, 0, 0),
   ('recipient', :recipient, :recipient_day, 0, 0)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 
 from sqlalchemy import Connection
 
@@ -19,6 +19,7 @@ from engine.domain.events import (
     LimitChanged,
     LiveEvent,
     PersonChanged,
+    Unsaid,
 )
 from engine.domain.pair_state import kind_of
 from engine.ledger import ties
@@ -64,10 +65,18 @@ _MOVE = Statement("""
 UPDATE people SET zone = :zone, zone_before = :zone_before, zone_from = :zone_from
 WHERE person = :person
 """)
+_SETTLED = Statement("""
+UPDATE people SET region = :region, region_at = :occurred_at
+WHERE person = :person AND (region_at IS NULL OR region_at <= :occurred_at)
+""")
 _LIMITS = Statement("""
 UPDATE people SET day_gifts_limit = :day_gifts_limit, day_fen_limit = :day_fen_limit,
   limits_at = :occurred_at
 WHERE person = :person AND (limits_at IS NULL OR limits_at <= :occurred_at)
+""")
+_GIFT_LIMIT = Statement("""
+UPDATE people SET gift_fen_limit = :gift_fen_limit, gift_limit_at = :occurred_at
+WHERE person = :person AND (gift_limit_at IS NULL OR gift_limit_at <= :occurred_at)
 """)
 # A change at T splits what held then: up to T the old row, from T the new one, which lasts until
 # the next change that is known or, where it only confirms, as long as the old one did. An end
@@ -170,8 +179,7 @@ def receive(connection: Connection, events: Sequence[LiveEvent], at: int) -> Int
 
 
 def _is_new(connection: Connection, event: LiveEvent, at: int) -> bool:
-    content = repr((type(event).__name__, *astuple(event)))
-    body_hash = hashlib.sha256(content.encode()).hexdigest()
+    body_hash = hashlib.sha256(_content(event).encode()).hexdigest()
     if _RECEIVE.run(connection, event=event.event, body_hash=body_hash, recorded_at=at).rowcount:
         return True
     if _RECEIVED.run(connection, event=event.event).scalar_one() != body_hash:
@@ -180,6 +188,17 @@ def _is_new(connection: Connection, event: LiveEvent, at: int) -> bool:
             "give every event an id of its own",
         )
     return False
+
+
+_NEWER: Mapping[str, object] = {"region": None, "gift_fen_limit": Unsaid.UNSAID}
+"""Fields that events did not always have, and what says nothing in them: an event without them is
+the same event that it was before."""
+
+
+def _content(event: LiveEvent) -> str:
+    told = [(field.name, getattr(event, field.name)) for field in fields(event)]
+    said = [value for name, value in told if name not in _NEWER or value is not _NEWER[name]]
+    return repr((type(event).__name__, *said))
 
 
 def _people(event: LiveEvent) -> tuple[str, ...]:
@@ -204,6 +223,8 @@ def _record(connection: Connection, event: LiveEvent, at: int) -> None:
                 _BORN.run(connection, birth_date=event.birth_date.isoformat(), **told)
             if event.zone is not None and _ZONED.run(connection, **told).rowcount:
                 _move(connection, event.person, event.zone, at)
+            if event.region is not None:
+                _SETTLED.run(connection, region=event.region, **told)
         case FriendshipChanged():
             _switch(connection, _FRIENDSHIPS, event.person, event.friend, event.active, when)
         case BlockChanged():
@@ -222,6 +243,13 @@ def _record(connection: Connection, event: LiveEvent, at: int) -> None:
                 day_fen_limit=event.day_fen_limit,
                 occurred_at=happened,
             )
+            if event.gift_fen_limit is not Unsaid.UNSAID:
+                _GIFT_LIMIT.run(
+                    connection,
+                    person=event.person,
+                    gift_fen_limit=event.gift_fen_limit,
+                    occurred_at=happened,
+                )
         case Interacted():
             stored = _INTERACTION.run(
                 connection,

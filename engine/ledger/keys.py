@@ -49,6 +49,7 @@ class Scope(StrEnum):
     RECOMMEND_READ = "recommend:read"
     OFFERS_SCORE = "offers:score"
     EVENTS_WRITE = "events:write"
+    POLICY_EVALUATE = "policy:evaluate"
     POLICY_READ = "policy:read"
     POLICY_WRITE = "policy:write"
     POLICY_APPROVE = "policy:approve"

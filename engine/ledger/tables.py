@@ -38,6 +38,8 @@ people = Table(
     Column("birth_at", BigInteger),  # when what live events told of each last happened
     Column("zone_at", BigInteger),
     Column("limits_at", BigInteger),
+    Column("gift_limit_at", BigInteger),
+    Column("region_at", BigInteger),
     Column("recorded_at", BigInteger, nullable=False),
 )
 
@@ -180,7 +182,8 @@ counters = Table(
     metadata,
     Column("scope", Text, primary_key=True),  # sender, pair or recipient
     Column("subject", Text, primary_key=True),
-    Column("day", Integer, primary_key=True),  # local day of the scope's person
+    # local day of the scope's person; 0, which counts nothing, for the lock on a sender
+    Column("day", Integer, primary_key=True),
     Column("gifts", BigInteger, nullable=False),
     Column("fen", BigInteger, nullable=False),
 )
@@ -239,7 +242,7 @@ pack_events = Table(
     Column("revision", BigInteger, primary_key=True),  # 1, 2, 3…: without gaps
     Column("pack", Text, nullable=False),
     Column("version", Integer, nullable=False),
-    # seeded, published, backtested, shadowed, enforced, retired, rolled back to
+    # engine.domain.pack_life.Action
     Column("action", Text, nullable=False),
     Column("actor", Text, nullable=False),
     Column("actor_name", Text, nullable=False),

@@ -17,11 +17,20 @@ MAX_ATTRIBUTES = 200
 
 
 def attribute_name(fact: str) -> str:
-    """Return the attribute under which a catalogue fact is asserted.
+    """Return a catalogue fact as one flat name.
 
     Dots would address a nested object, so `gift.price_fen` becomes `gift_price_fen`.
     """
     return fact.replace(".", "_")
+
+
+def asserted_name(number: int) -> str:
+    """Return the attribute under which the fact with this number in a ruleset is asserted.
+
+    As short as can be: durable_rules reads every name byte by byte, and copies all of them into
+    its answer for each rule that fires. That no two share a hash is checked with the ruleset.
+    """
+    return f"a{number}"
 
 
 def attribute_hash(attribute: str) -> int:

@@ -45,6 +45,7 @@ def parse_cel(text: str, locate: Callable[[int], str]) -> Syntax:
         raise PackInvalid(
             f"{locate(0)}: a condition of {len(text)} characters",
             f"at most {LONGEST_CONDITION}: write several rules",
+            "OUT_OF_RANGE",
         )
     try:
         tree: Syntax = CELParser().parse(text)
@@ -55,6 +56,7 @@ def parse_cel(text: str, locate: Callable[[int], str]) -> Syntax:
         raise PackInvalid(
             f"{locate(offset)}: the condition is no CEL expression: {what}",
             "compare with ==, !=, <, <=, >, >=, in; join with && and ||; negate with !",
+            "NOT_CEL",
         ) from error
     return tree
 

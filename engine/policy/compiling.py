@@ -15,7 +15,7 @@ import orjson
 
 from engine.domain.errors import PackInvalid
 from engine.domain.verdicts import FactValue
-from engine.policy.attribute_names import KIND, attribute_name
+from engine.policy.attribute_names import KIND, asserted_name, check_attributes
 from engine.policy.conditions import (
     AllOf,
     AnyOf,
@@ -63,7 +63,7 @@ class Ruleset:
     definition: str
     """JSON."""
     facts: tuple[str, ...]
-    """The catalogue names that the rules read: only these are asserted."""
+    """The catalogue names that the rules read: only these are asserted, by their number here."""
     rules: Mapping[str, int]
     """The engine's rule name → the index of the rule it stands for."""
 
@@ -82,6 +82,8 @@ def compile_rules(name: str, rules: Sequence[Rule]) -> tuple[Ruleset, ...]:
     ------
     PackInvalid
         If a rule has too many alternatives or comparisons.
+    PolicyError
+        If the rules of one ruleset read more facts than the engine can take.
     """
     groups: list[dict[str, tuple[int, Alternative]]] = [{}]
     for index, rule in enumerate(rules):
@@ -107,6 +109,7 @@ def alternatives(rule: Rule) -> tuple[Alternative, ...]:
         raise PackInvalid(
             f"{rule.written_at}: the rule {rule.id!r} has {count} alternatives",
             f"at most {MOST_ALTERNATIVES}: write several rules, or ask for a derived fact",
+            "TOO_MANY_ALTERNATIVES",
         )
     found = tuple(dict.fromkeys(tuple(dict.fromkeys(a)) for a in _alternatives(positive)))
     longest = max(map(len, found))
@@ -114,6 +117,7 @@ def alternatives(rule: Rule) -> tuple[Alternative, ...]:
         raise PackInvalid(
             f"{rule.written_at}: the rule {rule.id!r} joins {longest} comparisons",
             f"at most {MOST_COMPARISONS}: write several rules",
+            "TOO_MANY_COMPARISONS",
         )
     return found
 
@@ -162,18 +166,20 @@ def _alternatives(condition: Condition) -> list[Alternative]:
 
 
 def _ruleset(name: str, group: Mapping[str, tuple[int, Alternative]]) -> Ruleset:
-    definition = {
-        rule: _rule(FACT, [_term(comparison) for comparison in alternative])
-        for rule, (_, alternative) in group.items()
-    }
-    definition[WITNESS] = _rule(FACT, [])
-    definition[SENTINEL_RULE] = _rule(SENTINEL, [])
     read = dict.fromkeys(
         fact
         for _, alternative in group.values()
         for comparison in alternative
         for fact in _facts(comparison)
     )
+    attributes = {fact: asserted_name(number) for number, fact in enumerate(read)}
+    check_attributes(attributes.values())
+    definition = {
+        rule: _rule(FACT, [_term(comparison, attributes) for comparison in alternative])
+        for rule, (_, alternative) in group.items()
+    }
+    definition[WITNESS] = _rule(FACT, [])
+    definition[SENTINEL_RULE] = _rule(SENTINEL, [])
     return Ruleset(
         name=name,
         # orjson on both sides: texts are compared as the engine reads them, escapes and all.
@@ -187,15 +193,16 @@ def _rule(kind: str, terms: Sequence[Term]) -> dict[str, object]:
     return {"all": [{"m": {"$and": [{KIND: kind}, *terms]}}]}
 
 
-def _term(comparison: Comparison) -> Term:
-    attribute, other = attribute_name(comparison.fact), _operand(comparison.other)
+def _term(comparison: Comparison, attributes: Mapping[str, str]) -> Term:
+    attribute = attributes[comparison.fact]
+    other = _operand(comparison.other, attributes)
     if comparison.operator is Operator.EQUAL:
         return {attribute: other}
     return {_OPERATORS[comparison.operator]: {attribute: other}}
 
 
-def _operand(other: FactValue | FactName) -> object:
-    return {"$m": attribute_name(other.name)} if isinstance(other, FactName) else other
+def _operand(other: FactValue | FactName, attributes: Mapping[str, str]) -> object:
+    return {"$m": attributes[other.name]} if isinstance(other, FactName) else other
 
 
 def _facts(comparison: Comparison) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from engine.domain.clock import format_time
@@ -39,6 +38,9 @@ class PolicyEngine:
         Versions evaluated beside the enforced ones without a say.
     witness
         Told of every shadow evaluation.
+    waiting
+        Whether to begin without packs where none are given: every decision is refused until the
+        first swap.
 
     Raises
     ------
@@ -55,6 +57,7 @@ class PolicyEngine:
         catalogues: Mapping[str, FactCatalogue] = CATALOGUES,
         shadows: Sequence[Pack] = (),
         witness: ShadowWitness | None = None,
+        waiting: bool = False,
     ) -> None:
         self._reasons = reasons
         self._catalogues = catalogues
@@ -64,7 +67,8 @@ class PolicyEngine:
         # Whoever decided just before a swap may still ask for an explanation.
         self._known: OrderedDict[PackRef, Pack] = OrderedDict()
         self._swapping = threading.Lock()
-        self.swap(packs, shadows)
+        if packs or not waiting:
+            self.swap(packs, shadows)
 
     @classmethod
     def from_folder(
@@ -112,8 +116,7 @@ class PolicyEngine:
                 raise
             usable = running | made
             book = _Book(
-                tuple(usable[pack.ref] for pack in packs),
-                tuple(usable[pack.ref] for pack in shadows),
+                [usable[pack.ref] for pack in packs], [usable[pack.ref] for pack in shadows]
             )
             self._book = book
             self._remember(book)
@@ -272,22 +275,24 @@ class PolicyEngine:
             self._known.popitem(last=False)
 
 
-@dataclass(frozen=True, slots=True)
 class _Book:
     """The packs in service at one time: replaced whole, never changed."""
 
-    enforced: tuple[ReadyPack, ...]
-    shadows: tuple[ReadyPack, ...]
-
-    @property
-    def all(self) -> tuple[ReadyPack, ...]:
-        return tuple(dict.fromkeys((*self.enforced, *self.shadows)))
+    def __init__(self, enforced: Sequence[ReadyPack], shadows: Sequence[ReadyPack]) -> None:
+        self.enforced = tuple(enforced)
+        self.shadows = tuple(shadows)
+        self.all = tuple(dict.fromkeys((*enforced, *shadows)))
+        # Latest effect first; sorting is stable, so of one instant the first given stays first.
+        latest = sorted(enforced, key=lambda ready: -ready.pack.effective_from)
+        self._by_decision: dict[str, list[ReadyPack]] = {}
+        for ready in latest:
+            self._by_decision.setdefault(ready.pack.decides, []).append(ready)
 
     def in_effect(self, decision: str, at: int) -> ReadyPack:
-        found = [r for r in self.enforced if r.pack.decides == decision and r.pack.holds_at(at)]
-        if not found:
-            raise PolicyError(
-                f"no pack for {decision} is in effect at {format_time(at)}",
-                "enforce a version whose effective window holds this instant",
-            )
-        return max(found, key=lambda ready: ready.pack.effective_from)
+        for ready in self._by_decision.get(decision, ()):
+            if ready.pack.holds_at(at):
+                return ready
+        raise PolicyError(
+            f"no pack for {decision} is in effect at {format_time(at)}",
+            "enforce a version whose effective window holds this instant",
+        )

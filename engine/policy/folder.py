@@ -26,7 +26,7 @@ def packs_in(folder: Path, catalogues: Mapping[str, FactCatalogue] = CATALOGUES)
         If the folder or a file cannot be read.
     """
     packs = [
-        read_pack(_text(path), path.name, catalogues)
+        read_pack(text_of(path), path.name, catalogues)
         for path in sorted(folder.glob("*.yaml"))
         if path.name != REASONS_FILE
     ]
@@ -44,10 +44,17 @@ def reasons_in(folder: Path) -> ReasonCatalogue:
     PolicyError
         If it cannot be read.
     """
-    return read_reasons(_text(folder / REASONS_FILE), REASONS_FILE)
+    return read_reasons(text_of(folder / REASONS_FILE), REASONS_FILE)
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """Return the text of a file of rules.
+
+    Raises
+    ------
+    PolicyError
+        If it cannot be read.
+    """
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -72,7 +72,13 @@ GIFT_SEND = FactCatalogue(
         FactEntry(
             "gift.scene_allowed", _BOOL, _ITEM, "Whether the item may be sent from this scene."
         ),
-        FactEntry("gift.on_sale", _BOOL, _ITEM, "Whether the sale window is open."),
+        FactEntry(
+            "gift.on_sale",
+            _BOOL,
+            _ITEM,
+            "Whether the sale window is open.",
+            derived_by=f"{_FACTS}.is_on_sale",
+        ),
         FactEntry("gift.in_stock", _BOOL, _ITEM, "Whether one more can be sold."),
         FactEntry(
             "gift.to_creator", _BOOL, _ITEM, "Whether the recipient is the item's own creator."
@@ -93,14 +99,15 @@ GIFT_SEND = FactCatalogue(
             "days",
             derived_by=f"{_FACTS}.whole_days",
         ),
-        # Nobody's habit is passed by everything: a rule that means known habits asks `…_known`.
+        # Nobody's habit is passed by (nearly) everything: a rule that means known habits asks
+        # `…_known`. Not ±2^53 itself: the strict check of a row takes a slower path there.
         FactEntry(
             "pair.fen_vs_habit_ppm",
             _INT,
             _HISTORY,
             "The price beside the mean price of gifts between the two in the last 365 days.",
             "ppm",
-            when_unknown=2**53,
+            when_unknown=2**53 - 1,
             derived_by=f"{_FACTS}.fen_vs_habit_ppm",
         ),
         FactEntry(
@@ -131,6 +138,7 @@ GIFT_SEND = FactCatalogue(
             _COUNTERS,
             "Gifts from sender to recipient in the sender's local day, this one included.",
             "gifts",
+            derived_by=f"{_FACTS}.one_more",
         ),
         FactEntry(
             "pair.day_fen_after",
@@ -138,6 +146,7 @@ GIFT_SEND = FactCatalogue(
             _COUNTERS,
             "Their amount, this gift included.",
             "fen",
+            derived_by=f"{_FACTS}.one_more",
         ),
         FactEntry(
             "sender.day_gifts_after",
@@ -145,9 +154,15 @@ GIFT_SEND = FactCatalogue(
             _COUNTERS,
             "Gifts by the sender in the sender's local day, this one included.",
             "gifts",
+            derived_by=f"{_FACTS}.one_more",
         ),
         FactEntry(
-            "sender.day_fen_after", _INT, _COUNTERS, "Their amount, this gift included.", "fen"
+            "sender.day_fen_after",
+            _INT,
+            _COUNTERS,
+            "Their amount, this gift included.",
+            "fen",
+            derived_by=f"{_FACTS}.one_more",
         ),
         FactEntry(
             "sender.hour_gifts_after",
@@ -155,9 +170,15 @@ GIFT_SEND = FactCatalogue(
             _HISTORY,
             "Gifts by the sender in the last 60 minutes, this one included.",
             "gifts",
+            derived_by=f"{_FACTS}.one_more",
         ),
         FactEntry(
-            "sender.hour_fen_after", _INT, _HISTORY, "Their amount, this gift included.", "fen"
+            "sender.hour_fen_after",
+            _INT,
+            _HISTORY,
+            "Their amount, this gift included.",
+            "fen",
+            derived_by=f"{_FACTS}.one_more",
         ),
         FactEntry(
             "sender.month_fen_after",
@@ -165,6 +186,7 @@ GIFT_SEND = FactCatalogue(
             _COUNTERS,
             "What the sender sent in their local month, this gift included.",
             "fen",
+            derived_by=f"{_FACTS}.one_more",
         ),
         FactEntry(
             "sender.account_days",
@@ -211,9 +233,23 @@ GIFT_SEND = FactCatalogue(
             when_unknown=NO_OWN_LIMIT,
         ),
         # 0 makes an age rule that does not ask `…_known` treat the unknown as the youngest.
-        FactEntry("sender.age_years", _INT, _PERSON, "The sender's completed years.", "years", 0),
         FactEntry(
-            "recipient.age_years", _INT, _PERSON, "The recipient's completed years.", "years", 0
+            "sender.age_years",
+            _INT,
+            _PERSON,
+            "The sender's completed years.",
+            "years",
+            0,
+            derived_by="engine.domain.people.age_in_years",
+        ),
+        FactEntry(
+            "recipient.age_years",
+            _INT,
+            _PERSON,
+            "The recipient's completed years.",
+            "years",
+            0,
+            derived_by="engine.domain.people.age_in_years",
         ),
         FactEntry(
             "recipient.guardian_consent",
@@ -227,15 +263,22 @@ GIFT_SEND = FactCatalogue(
             _COUNTERS,
             "Gifts to the recipient in the recipient's local day, this one included.",
             "gifts",
+            derived_by=f"{_FACTS}.one_more",
         ),
         FactEntry(
-            "recipient.day_fen_after", _INT, _COUNTERS, "Their amount, this gift included.", "fen"
+            "recipient.day_fen_after",
+            _INT,
+            _COUNTERS,
+            "Their amount, this gift included.",
+            "fen",
+            derived_by=f"{_FACTS}.one_more",
         ),
         FactEntry(
             "time.festival_window",
             _BOOL,
             "the calendar of occasions",
             "Whether a festival is near.",
+            derived_by="engine.domain.occasions.festival_near",
         ),
     ],
 )

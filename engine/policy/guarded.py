@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import make_dataclass
+from functools import cache
 
 import durable_rules_engine as durable
 import orjson
 
 from engine.domain.errors import PolicyError
-from engine.policy.attribute_names import KIND, attribute_name
+from engine.policy.attribute_names import KIND, asserted_name
 from engine.policy.catalogue import FactCatalogue, Row, picker
 from engine.policy.compiling import FACT, SENTINEL, SENTINEL_RULE, WITNESS, Ruleset
 
@@ -32,21 +34,64 @@ _IDENTITY = orjson.dumps({"id": _ID, "sid": _SID}).decode()
 _SENTINEL_FACT = orjson.dumps({"id": _ID, "sid": _SID, KIND: SENTINEL}).decode()
 _ACCEPTED = 0
 _NOTHING: Fired = frozenset()
-_UNKNOWN = -1
+_MOST_JUDGED = 4_096
 _FAULTS = (durable.error, MemoryError, SystemError, ValueError, TypeError)
+
+
+class _Language:
+    """What goes into the engines of one ruleset and what their answers mean."""
+
+    def __init__(self, ruleset: Ruleset, catalogue: FactCatalogue) -> None:
+        self.name = ruleset.name
+        self.definition = ruleset.definition
+        # Sentinel and witness can join every rule; one answer more means an endless loop.
+        self.most_answers = len(ruleset.rules) + 3
+        self._rules: Mapping[str, int] = ruleset.rules
+        self._pick = picker([catalogue.place(fact) for fact in ruleset.facts])
+        self._asserted = _asserted_type(len(ruleset.facts))
+        # Few sets of rules ever fire together, and what they mean never changes.
+        self._judged: dict[tuple[str, ...], Fired] = {}
+
+    def fact(self, row: Row) -> str:
+        """Return one catalogue row as the engine is told it."""
+        return orjson.dumps(self._asserted(_ID, _SID, *self._pick(row), FACT)).decode()
+
+    def meaning(self, answers: Sequence[str]) -> Fired:
+        """Return the rules behind an engine's answers, if these can be trusted."""
+        key = tuple(answers)
+        known = self._judged.get(key)
+        if known is None:
+            known = self._judge(key)
+            if len(self._judged) < _MOST_JUDGED:
+                self._judged[key] = known
+        return known
+
+    def _judge(self, answers: tuple[str, ...]) -> Fired:
+        if WITNESS not in answers:
+            raise PolicyError("the rules engine did not prove that it read the facts")
+        names = set(answers)
+        if len(names) != len(answers) or not names <= {WITNESS, *self._rules}:
+            raise PolicyError("the rules engine reported a rule twice or one that is not there")
+        return frozenset(self._rules[name] for name in names if name != WITNESS)
+
+
+@cache
+def _asserted_type(facts: int) -> Callable[..., object]:
+    """Return the type of an asserted fact with so many attributes.
+
+    orjson writes the fields of a dataclass in their order, and one is made faster than a dict. The
+    kind stands last: the witness then proves that the fact was read to its end.
+    """
+    names = ("id", "sid", *map(asserted_name, range(facts)), KIND)
+    return make_dataclass("Asserted", names, eq=False, repr=False)
 
 
 class _Engine:
     """One durable_rules ruleset with the one session it ever has; for one thread at a time."""
 
-    def __init__(self, ruleset: Ruleset, catalogue: FactCatalogue) -> None:
-        self._rules: Mapping[str, int] = ruleset.rules
-        self._pick = picker([catalogue.place(fact) for fact in ruleset.facts])
-        # The kind stands last: the witness then proves that the fact was read to its end.
-        self._keys = ("id", "sid", *map(attribute_name, ruleset.facts), KIND)
-        # Sentinel and witness can join every rule; one answer more means an endless loop.
-        self._most_answers = len(ruleset.rules) + 3
-        self._handle: int = durable.create_ruleset(ruleset.name, ruleset.definition)
+    def __init__(self, language: _Language) -> None:
+        self._language = language
+        self._handle: int = durable.create_ruleset(language.name, language.definition)
         accepted, self._session = durable.assert_fact(self._handle, _SENTINEL_FACT)
         if accepted != _ACCEPTED or self._drain() != [SENTINEL_RULE]:
             raise PolicyError("a new rules engine did not fire its sentinel")
@@ -54,20 +99,12 @@ class _Engine:
 
     def fired(self, row: Row) -> Fired:
         """Return which rules fire on one catalogue row."""
-        values = (_ID, _SID, *self._pick(row), FACT)
-        fact = orjson.dumps(dict(zip(self._keys, values, strict=True))).decode()
-        accepted, session = durable.assert_fact(self._handle, fact)
+        accepted, session = durable.assert_fact(self._handle, self._language.fact(row))
         if accepted != _ACCEPTED or session != self._session:
             raise PolicyError(f"the rules engine did not accept the facts (result {accepted})")
-        names = self._drain()
+        answers = self._drain()
         self._retract()
-        if names == [WITNESS]:
-            return _NOTHING
-        names.remove(WITNESS)  # a ValueError if it kept silent
-        found = frozenset(self._rules.get(name, _UNKNOWN) for name in names)
-        if _UNKNOWN in found or len(set(names)) != len(names):
-            raise PolicyError("the rules engine reported a rule twice or one that is not there")
-        return found
+        return self._language.meaning(answers)
 
     def close(self) -> None:
         """Free the engine; the sentinel has fired, which makes this order safe."""
@@ -88,7 +125,7 @@ class _Engine:
         while answer is not None:
             # The answer is {"name":{"m":{…}}} with the whole fact in it: cut, never parse.
             names.append(answer[2 : answer.index('"', 2)])
-            if len(names) > self._most_answers:
+            if len(names) > self._language.most_answers:
                 raise PolicyError("the rules engine goes on answering")
             answer = durable.complete_and_start_action(handle, session)
         return names
@@ -116,8 +153,7 @@ class GuardedRules:
     """
 
     def __init__(self, rulesets: Sequence[Ruleset], catalogue: FactCatalogue) -> None:
-        self._rulesets = tuple(rulesets)
-        self._catalogue = catalogue
+        self._languages = tuple(_Language(ruleset, catalogue) for ruleset in rulesets)
         self._idle: deque[tuple[_Engine, ...]] = deque()
         self._count = threading.Lock()
         self._retired = 0
@@ -140,7 +176,10 @@ class GuardedRules:
         engines = self._take()
         sound = False
         try:
-            found = [frozenset().union(*(engine.fired(row) for engine in engines)) for row in rows]
+            if len(engines) == 1:
+                found = [engines[0].fired(row) for row in rows]
+            else:
+                found = [_NOTHING.union(*(e.fired(row) for e in engines)) for row in rows]
             sound = True
         except _FAULTS as error:
             raise PolicyError(f"the rules engine failed: {error!r}") from error
@@ -181,7 +220,7 @@ class GuardedRules:
                 f"{self._retired} rules engines failed in this process", "restart the worker"
             )
         try:
-            return tuple(_Engine(ruleset, self._catalogue) for ruleset in self._rulesets)
+            return tuple(map(_Engine, self._languages))
         except _FAULTS as error:
             raise PolicyError(f"durable_rules refused a ruleset: {error!r}") from error
 

@@ -6,10 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import TypeVar
 
 import orjson
-from pydantic import BaseModel, ValidationError
 
 from engine.domain.clock import to_micros
 from engine.domain.errors import PackInvalid
@@ -24,9 +22,8 @@ from engine.policy.pack_shape import (
     SetShape,
 )
 from engine.policy.reading_conditions import ParamValue, read_condition
+from engine.policy.yaml_shape import read_shape
 from engine.policy.yaml_text import Path, YamlText, read_yaml
-
-Shape = TypeVar("Shape", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +32,8 @@ class Example:
 
     facts: Mapping[str, FactValue]
     fires: bool
+    written_at: str = ""
+    """`file:line:column`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +125,20 @@ def examine_pack(
     PackInvalid
         If the file as a whole is not understood. Every message begins with `file:line:column`.
     """
-    document = read_yaml(text, file)
+    return examine_document(read_yaml(text, file), catalogues)
+
+
+def examine_document(
+    document: YamlText, catalogues: Mapping[str, FactCatalogue]
+) -> tuple[Pack, list[PackInvalid]]:
+    """Read a pack from its YAML document as far as it can be read; see `examine_pack`."""
     shape = read_shape(document, PackShape)
     catalogue = catalogues.get(shape.decides)
     if catalogue is None:
         raise PackInvalid(
             f"{document.where(('decides',))}: no decision is called {shape.decides!r}",
             f"known: {', '.join(catalogues)}",
+            "UNKNOWN_DECISION",
         )
     params: dict[str, ParamValue] = {
         name: tuple(value) if isinstance(value, list) else value
@@ -155,8 +161,8 @@ def examine_pack(
         effective_until=ends,
         params=params,
         rules=tuple(rules),
-        file=file,
-        text=text,
+        file=document.file,
+        text=document.text,
     )
     return pack, [*faults, *_doubled_outputs(pack)]
 
@@ -165,31 +171,6 @@ def canonical_hash(shape: PackShape) -> str:
     """Return the SHA-256 of what a pack says, whatever its layout and comments."""
     said = shape.model_dump(mode="json", by_alias=True)
     return sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
-
-
-def read_shape(document: YamlText, shape: type[Shape]) -> Shape:
-    """Return the document as `shape`.
-
-    Raises
-    ------
-    PackInvalid
-        For the first value that does not fit, with its place in the file.
-    """
-    try:
-        return shape.model_validate(document.value)
-    except ValidationError as error:
-        faults = error.errors(include_url=False)
-        path = document.written(faults[0]["loc"])
-        where = document.where(path, key=faults[0]["type"] == "extra_forbidden")
-        missing = faults[0]["type"] == "missing"
-        # A value that fits none of several shapes has one fault for each.
-        alike = [fault for fault in faults if document.written(fault["loc"]) == path]
-        said = ".".join(map(str, (*path, faults[0]["loc"][-1]) if missing else path))
-        fault = "; or ".join(dict.fromkeys(f["msg"] for f in alike[: 1 if missing else None]))
-        raise PackInvalid(
-            f"{where}: {said or 'the file'}: {fault}",
-            "the keys and their types are listed in docs/policy_sources.md",
-        ) from error
 
 
 def _rule(
@@ -210,7 +191,10 @@ def _rule(
         condition=condition,
         outcome=outcome,
         cite=Cite(shape.cite.source, shape.cite.verified) if shape.cite else None,
-        examples=tuple(Example(dict(e.facts), e.fires) for e in shape.examples),
+        examples=tuple(
+            Example(dict(e.facts), e.fires, document.where((*path, "examples", place)))
+            for place, e in enumerate(shape.examples)
+        ),
         written_at=document.where(path),
     )
 
@@ -226,6 +210,7 @@ def _outcome(
                 raise PackInvalid(
                     f"{document.where((*path, 'then', 'set', name), key=True)}: {name} {fault}",
                     f"outputs: {known}",
+                    "WRONG_OUTPUT",
                 )
         sets = tuple(sorted(shape.then.set.items()))
         return FiredRule(shape.id, Effect.ALLOW, shape.reason, None, sets, shape.priority)
@@ -233,6 +218,7 @@ def _outcome(
         raise PackInvalid(
             f"{document.where(path)}: the rule {shape.id!r} gives no reason",
             "only a rule that sets outputs may go without",
+            "NO_REASON",
         )
     if isinstance(shape.then, RequireShape):
         return FiredRule(shape.id, Effect.DENY, shape.reason, shape.then.require)
@@ -255,11 +241,14 @@ def _check_example(
         raise PackInvalid(
             f"{document.where(path)}: the example must give exactly the facts the rule reads",
             ", ".join(sorted(read)),
+            "WRONG_EXAMPLE",
         )
     for name, value in example.facts.items():
         fault = catalogue[name].fault(value)
         if fault is not None:
-            raise PackInvalid(f"{document.where((*path, 'facts', name))}: {name} {fault}")
+            where = document.where((*path, "facts", name))
+            hint = f"write {catalogue[name].type.said}"
+            raise PackInvalid(f"{where}: {name} {fault}", hint, "WRONG_EXAMPLE")
 
 
 def _doubled_ids(shape: PackShape, document: YamlText) -> list[PackInvalid]:
@@ -270,7 +259,9 @@ def _doubled_ids(shape: PackShape, document: YamlText) -> list[PackInvalid]:
             where = document.where(("rules", index, "id"))
             faults.append(
                 PackInvalid(
-                    f"{where}: two rules are called {rule.id!r}", "give each rule an id of its own"
+                    f"{where}: two rules are called {rule.id!r}",
+                    "give each rule an id of its own",
+                    "DOUBLED_RULE",
                 )
             )
         seen.add(rule.id)
@@ -290,30 +281,41 @@ def _doubled_outputs(pack: Pack) -> list[PackInvalid]:
                         f"{rule.written_at}: the rules {other.id!r} and {rule.id!r} both set "
                         f"{name} with priority {rule.outcome.priority}",
                         "give one of them a higher priority",
+                        "DOUBLED_OUTPUT",
                     )
                 )
     return faults
 
 
 def _window(shape: PackShape, document: YamlText) -> tuple[int, int | None]:
-    begins = _instant(shape.effective.from_, document, ("effective", "from"))
+    begins = read_instant(shape.effective.from_, document, ("effective", "from"))
     if shape.effective.until is None:
         return begins, None
-    ends = _instant(shape.effective.until, document, ("effective", "until"))
+    ends = read_instant(shape.effective.until, document, ("effective", "until"))
     if ends <= begins:
         raise PackInvalid(
             f"{document.where(('effective', 'until'))}: the pack ends before it begins",
             "until must be later than from",
+            "WRONG_WINDOW",
         )
     return begins, ends
 
 
-def _instant(text: str, document: YamlText, path: Path) -> int:
+def read_instant(text: str, document: YamlText, path: Path) -> int:
+    """Return in microseconds the instant that is written at `path`.
+
+    Raises
+    ------
+    PackInvalid
+        If it is none or has no offset, with its place in the file.
+    """
     hint = "write an instant with its offset, such as 2026-01-01T00:00:00+08:00"
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise PackInvalid(f"{document.where(path)}: {text!r} is no instant", hint) from error
+        raise PackInvalid(
+            f"{document.where(path)}: {text!r} is no instant", hint, "WRONG_WINDOW"
+        ) from error
     if moment.tzinfo is None:
-        raise PackInvalid(f"{document.where(path)}: {text!r} has no offset", hint)
+        raise PackInvalid(f"{document.where(path)}: {text!r} has no offset", hint, "WRONG_WINDOW")
     return to_micros(moment)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from engine.domain.errors import PolicyError
 from engine.domain.verdicts import PackRef, Verdict
-from engine.domain.versions import InService, RecordedDecision
+from engine.domain.versions import InService, RecordedRow
 
 
 class ShadowWitness(Protocol):
@@ -37,7 +37,7 @@ class DecisionLog(Protocol):
 
     def recorded(
         self, decision: str, since: int | None, until: int | None
-    ) -> Iterator[Sequence[RecordedDecision]]:
+    ) -> Iterator[Sequence[RecordedRow]]:
         """Yield the decisions of one kind from `since` to before `until` (microseconds), oldest
         first, in parts."""
 

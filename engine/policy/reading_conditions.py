@@ -151,13 +151,16 @@ class _Reader:
         if not isinstance(left, _Fact):
             raise self._refusal(tree, "no fact is compared here", "one side must be a fact")
         if isinstance(right, _List):
-            raise self._refusal(tree, "a list is compared as a value", "use in for lists")
+            raise self._refusal(
+                tree, "a list is compared as a value", "use in for lists", "WRONG_TYPE"
+            )
         self._check_type(tree, left, right.type)
         if asked.orders and left.type is not FactType.INT:
             raise self._refusal(
                 tree,
                 f"{left.name} is {left.type.said} and has no order",
                 "use == or != here: only whole numbers are ordered",
+                "WRONG_TYPE",
             )
         if isinstance(right, _Fact):
             return Comparison(left.name, asked, FactName(right.name))
@@ -168,9 +171,13 @@ class _Reader:
         self, tree: Syntax, left: _Operand, right: _Operand, source: str | None
     ) -> Condition:
         if not isinstance(left, _Fact):
-            raise self._refusal(tree, "no fact stands before in", "write fact in [values]")
+            raise self._refusal(
+                tree, "no fact stands before in", "write fact in [values]", "WRONG_TYPE"
+            )
         if not isinstance(right, _List):
-            raise self._refusal(tree, "no list stands after in", "write fact in [values]")
+            raise self._refusal(
+                tree, "no list stands after in", "write fact in [values]", "WRONG_TYPE"
+            )
         if not right.values:
             raise self._refusal(tree, "an empty list holds nothing", "list at least one value")
         for constant in right.values:
@@ -205,12 +212,12 @@ class _Reader:
         if name.startswith("params."):
             return self._param(tree, name.removeprefix("params."))
         if name not in self._catalogue:
-            raise self._unknown(tree, "fact", name, self._catalogue.names)
+            raise self._unknown(tree, "fact", name, self._catalogue.names, "UNKNOWN_FACT")
         return _Fact(name, self._catalogue[name].type)
 
     def _param(self, tree: Syntax, name: str) -> _Operand:
         if name not in self._params:
-            raise self._unknown(tree, "parameter", name, tuple(self._params))
+            raise self._unknown(tree, "parameter", name, tuple(self._params), "UNKNOWN_PARAM")
         self._params_met += 1
         value = self._params[name]
         if isinstance(value, tuple):
@@ -241,6 +248,7 @@ class _Reader:
                 tree,
                 f"{token.value} is no value a fact can have",
                 "use true, false, a whole number within ±2^53 (money in fen) or a plain text",
+                "OUT_OF_RANGE",
             )
         return constant
 
@@ -265,6 +273,7 @@ class _Reader:
                 tree,
                 f"{self._source(tree)} cannot be calculated",
                 "divide by no zero and stay within ±2^53",
+                "OUT_OF_RANGE",
             )
         return result
 
@@ -278,7 +287,10 @@ class _Reader:
             )
         if isinstance(operand, _List) or type(operand.value) is not int:
             raise self._refusal(
-                tree, f"{self._source(tree)} is no whole number", "calculate with whole numbers"
+                tree,
+                f"{self._source(tree)} is no whole number",
+                "calculate with whole numbers",
+                "WRONG_TYPE",
             )
         return operand.value
 
@@ -288,21 +300,27 @@ class _Reader:
                 tree,
                 f"{fact.name} is {fact.type.said} and is compared with {other.said}",
                 "compare like with like",
+                "WRONG_TYPE",
             )
 
     def _check_listed(self, tree: Syntax, fact: _Fact, value: FactValue) -> None:
         listed = self._catalogue[fact.name].values
         if listed and value not in listed:
-            raise self._unknown(tree, f"value of {fact.name}", str(value), listed)
+            what = f"value of {fact.name}"
+            raise self._unknown(tree, what, str(value), listed, "UNKNOWN_VALUE")
 
-    def _unknown(self, tree: Syntax, what: str, name: str, known: tuple[str, ...]) -> PackInvalid:
+    def _unknown(
+        self, tree: Syntax, what: str, name: str, known: tuple[str, ...], fault: str
+    ) -> PackInvalid:
         near = get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]}?" if near else "known: " + (", ".join(known) or "none")
-        return self._refusal(tree, f"unknown {what} {name!r}", hint)
+        return self._refusal(tree, f"unknown {what} {name!r}", hint, fault)
 
-    def _refusal(self, tree: Syntax, message: str, hint: str) -> PackInvalid:
+    def _refusal(
+        self, tree: Syntax, message: str, hint: str, fault: str = "NOT_COMPILABLE"
+    ) -> PackInvalid:
         start, _ = span(tree) or (0, 0)
-        return PackInvalid(f"{self._locate(start)}: {message}", hint)
+        return PackInvalid(f"{self._locate(start)}: {message}", hint, fault)
 
     def _source(self, tree: Syntax) -> str:
         written = span(tree)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.domain.errors import PackInvalid, UnknownReference
 from engine.domain.verdicts import PublicReason
 from engine.policy.pack_shape import Code, Sentence
-from engine.policy.packs import Pack, read_shape
-from engine.policy.yaml_text import read_yaml
+from engine.policy.packs import Pack
+from engine.policy.yaml_shape import read_shape
+from engine.policy.yaml_text import YamlText, read_yaml
 
 REASONS_FILE = "reasons.yaml"
 """The file of a rules folder that holds no pack but the reason catalogue."""
@@ -34,6 +35,7 @@ class _ReasonShape(_Shape):
     code: Code
     discreet: bool = False
     shown_as: Code | None = None
+    given_by: Literal["rules", "models", "nobody"] = "rules"
     en: _Wording
     zh: _Wording
 
@@ -48,11 +50,14 @@ class Reason:
 
     A `discreet` reason rests on something the reader must not learn (a block, an age, an abuse
     limit, chance): it is told only where no other reason is, and under the code `shown_as`.
+    `given_by` says who gives it: rules, models (and the jobs that ask them), or nobody any more,
+    since a code is never taken out.
     """
 
     code: str
     discreet: bool
     shown_as: str
+    given_by: str
     wording: Mapping[str, PublicReason]
 
 
@@ -69,6 +74,22 @@ class ReasonCatalogue:
     def codes(self) -> tuple[str, ...]:
         """All codes, in the order in which they were added."""
         return tuple(self._reasons)
+
+    def ungiven(self, given: Collection[str]) -> tuple[str, ...]:
+        """Return the codes that rules should give, where the rules give `given`, and none does.
+
+        A code that stands for one that is given is given with it.
+        """
+        used = {
+            reason.shown_as
+            for reason in self._reasons.values()
+            if reason.code in given or reason.given_by == "models"
+        }
+        return tuple(
+            reason.code
+            for reason in self._reasons.values()
+            if reason.given_by == "rules" and reason.code not in used.union(given)
+        )
 
     def public(self, codes: Iterable[str], language: str) -> list[PublicReason]:
         """Return what anyone may be told of `codes`.
@@ -115,7 +136,11 @@ def read_reasons(text: str, file: str) -> ReasonCatalogue:
     PackInvalid
         If it is not understood; the message begins with `file:line:column`.
     """
-    document = read_yaml(text, file)
+    return reasons_of(read_yaml(text, file))
+
+
+def reasons_of(document: YamlText) -> ReasonCatalogue:
+    """Read the reason catalogue from its YAML document; see `read_reasons`."""
     shape = read_shape(document, _ReasonsShape)
     known: set[str] = set()
     for index, reason in enumerate(shape.reasons):
@@ -158,6 +183,7 @@ def _reason(shape: _ReasonShape) -> Reason:
         code=shape.code,
         discreet=shape.discreet,
         shown_as=shape.shown_as or shape.code,
+        given_by=shape.given_by,
         wording={
             language: PublicReason(shape.code, wording.text, wording.next_step)
             for language, wording in (("en", shape.en), ("zh", shape.zh))

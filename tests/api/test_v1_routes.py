@@ -44,7 +44,8 @@ def service(database, tmp_path: Path) -> Iterator[Services]:
     assert isinstance(made, Services)
     with database.writing() as unit:
         unit.execute(insert(tables.items).values({**ITEM, "item": "coffee"}))
-        unit.execute(insert(tables.items).values({**ITEM, "item": "watch", "price_fen": 200_000}))
+        watch = {**ITEM, "item": "watch", "price_fen": 200_000, "tier": "goods"}
+        unit.execute(insert(tables.items).values(watch))
         unit.execute(insert(tables.items).values({**ITEM, "item": "draw", "mechanics": "lottery"}))
     yield made
     made.close()

@@ -206,7 +206,7 @@ def test_key_with_another_body_is_a_conflict_and_sends_nothing(gifting, world) -
 
 
 def test_dear_gift_on_a_dormant_tie_is_held_and_on_a_close_one_sent(world, policy) -> None:
-    world.item("watch", price_fen=100_000)
+    world.item("watch", price_fen=100_000, tier="goods")
     request = GiftRequest("an", "bo", "watch")
     for tie_class, state in ((TieClass.DORMANT, "held"), (TieClass.CLOSE, "sent")):
         gifting = Gifting(world.database, GiftPolicy(policy, WithTies(tie_class)))
@@ -216,7 +216,7 @@ def test_dear_gift_on_a_dormant_tie_is_held_and_on_a_close_one_sent(world, polic
 
 
 def test_unknown_tie_counts_as_dormant(gifting, world) -> None:
-    world.item("watch", price_fen=100_000)
+    world.item("watch", price_fen=100_000, tier="goods")
     answer = gifting.check(GiftRequest("an", "bo", "watch"), world.now, explain=True)
     assert answer.answer.effect is Effect.REVIEW
     [trace] = answer.traces
@@ -224,7 +224,7 @@ def test_unknown_tie_counts_as_dormant(gifting, world) -> None:
 
 
 def test_held_gift_reserves_caps_but_is_no_tie_event(world, policy) -> None:
-    world.item("watch", price_fen=100_000)
+    world.item("watch", price_fen=100_000, tier="goods")
     gifting = Gifting(world.database, GiftPolicy(policy, NoModels()))
     _send(gifting, world, "k", GiftRequest("an", "bo", "watch"))
     assert _count(world, tables.counters) == 3

@@ -66,7 +66,7 @@ def _items(found) -> list[str]:
 
 def test_unlawful_unaffordable_and_unknown_items_never_leave(world, policy) -> None:
     world.item("draw", mechanics="lottery")
-    world.item("gold", price_fen=5_001)
+    world.item("gold", price_fen=5_001, tier="goods")
     world.item("gone", stock=0)
     ranker = Ranker(["draw", "gold", "gone", "nothing-such", "coffee"])
     assert _items(_suggest(world, policy, ranker)) == ["coffee"]
@@ -93,7 +93,7 @@ def test_blocked_pair_gets_the_rules_reason_and_nothing_else(world, policy) -> N
 
 def test_affordable_idea_is_found_below_many_dear_ones(world, policy) -> None:
     for n in range(220):
-        world.item(f"gold{n}", price_fen=90_000)
+        world.item(f"gold{n}", price_fen=90_000, tier="goods")
     found = _suggest(world, policy, Ranker([*[f"gold{n}" for n in range(220)], "coffee"]))
     assert _items(found) == ["coffee"]
 

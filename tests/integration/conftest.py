@@ -57,6 +57,8 @@ class Installation:
     """One `LISHANG_HOME`, driven by the command a user would type."""
 
     home: Path
+    rules: Path | None = None
+    """A rules folder of its own; None for the shipped one."""
 
     def run(self, *arguments: str) -> str:
         done = subprocess.run(
@@ -101,7 +103,8 @@ class Installation:
     def _env(self) -> dict[str, str]:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("LISHANG_")}
         inherited.pop("MLFLOW_TRACKING_URI", None)
-        return {**inherited, "LISHANG_HOME": str(self.home), "PYTHONPATH": str(_CHECKOUT)}
+        own = {} if self.rules is None else {"LISHANG_RULES": str(self.rules)}
+        return {**inherited, **own, "LISHANG_HOME": str(self.home), "PYTHONPATH": str(_CHECKOUT)}
 
 
 def _await_ready(address: str) -> None:

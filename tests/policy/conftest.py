@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable, Iterator
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from engine.domain.verdicts import Effect, FactSet, FactValue, FiredRule
-from engine.policy.catalogue import FactCatalogue, FactEntry, FactType
+from engine.policy.catalogue import FactCatalogue, FactEntry, FactType, Row
 from engine.policy.compiling import compile_rules
 from engine.policy.engine import PolicyEngine
 from engine.policy.guarded import GuardedRules
@@ -21,6 +27,19 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="session")
 def rules_folder() -> Path:
     return ROOT / "rules"
+
+
+@pytest.fixture(scope="session")
+def evaluations() -> ModuleType:
+    """`evaluations.py`: tests cannot import their neighbours."""
+    path = Path(__file__).with_name("evaluations.py")
+    spec = spec_from_file_location("tests_policy_evaluations", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")
@@ -148,3 +167,102 @@ def guard(
     yield build
     for guarded in made:
         guarded.close()
+
+
+@pytest.fixture(scope="session")
+def small_row(small: FactCatalogue) -> Callable[..., Row]:
+    """Make a row of the small catalogue, with changes to plain values."""
+    plain = {"t.p": True, "t.q": False, "t.a": 7, "t.b": 2, "t.kind": "red", "t.s": "x", "t.u": "y"}
+    return lambda changes=None: small.row(FactSet({**plain, **(changes or {})}))
+
+
+@pytest.fixture(scope="session")
+def ours() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run our guarded rules in a child process whose memory nobody else uses."""
+
+    def run(script: str, *, perturb: bool = False) -> subprocess.CompletedProcess[str]:
+        surroundings = {**os.environ, **({"MALLOC_PERTURB_": "85"} if perturb else {})}
+        command = [sys.executable, "-c", _OURS + textwrap.dedent(script)]
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=120, check=False, env=surroundings
+        )
+
+    return run
+
+
+_OURS = """
+from engine.domain.verdicts import Effect, FactSet, FiredRule
+from engine.policy.catalogue import FactCatalogue, FactEntry, FactType
+from engine.policy.compiling import compile_rules
+from engine.policy.guarded import GuardedRules
+from engine.policy.packs import Rule
+from engine.policy.reading_conditions import read_condition
+
+catalogue = FactCatalogue("c", [FactEntry("t.a", FactType.INT, "test", "a number")])
+
+def guarded(*conditions):
+    rules = [
+        Rule(text, "", read_condition(text, catalogue, {}, str),
+             FiredRule(text, Effect.DENY, "NO"), None, (), "")
+        for text in conditions
+    ]
+    rulesets = compile_rules("child", rules)
+    return lambda: GuardedRules(rulesets, catalogue)
+
+def row(number):
+    return catalogue.row(FactSet({"t.a": number}))
+
+def memory():
+    return int(open("/proc/self/statm").read().split()[1]) * 4
+"""
+
+
+@pytest.fixture(scope="session")
+def naive() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run durable_rules without any guard in a child process, where it may crash or hang.
+
+    `perturb` fills fresh and freed memory, so that what is read unset never happens to be zero.
+    """
+
+    def run(
+        script: str, seconds: float = 60, *, perturb: bool = False
+    ) -> subprocess.CompletedProcess[str]:
+        surroundings = {**os.environ, **({"MALLOC_PERTURB_": "85"} if perturb else {})}
+        command = [sys.executable, "-c", _NAIVE + textwrap.dedent(script)]
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=seconds, check=False, env=surroundings
+        )
+
+    return run
+
+
+_NAIVE = """
+import json
+import sys
+import durable_rules_engine as durable
+
+def rules(**terms):
+    written = {name: {"all": [{"m": term}]} for name, term in terms.items()}
+    return durable.create_ruleset("naive", json.dumps(written))
+
+def ruleset(term):
+    return rules(deny=term)
+
+def ask(handle, fact, number=1, session=0):
+    # The names of the rules that fire, in their order; an endless answer ends at 1,000.
+    if not isinstance(fact, str):
+        fact = json.dumps({"id": number, "sid": session, **fact})
+    accepted, state = durable.assert_fact(handle, fact)
+    started = durable.start_action_for_state(handle, state)
+    answer, found = started and started[1], []
+    while answer and len(found) < 1_000:
+        found.append(next(iter(json.loads(answer))))
+        answer = durable.complete_and_start_action(handle, state)
+    return found
+
+def said(*found):
+    print(json.dumps(found), flush=True)
+
+def memory():
+    return int(open("/proc/self/statm").read().split()[1]) * 4
+"""

@@ -9,6 +9,7 @@ import pytest
 
 from engine.domain.errors import PackInvalid
 from engine.domain.verdicts import FactSet
+from engine.policy.attribute_names import asserted_name, attribute_name
 from engine.policy.catalogue import FactCatalogue
 from engine.policy.compiling import MOST_ALTERNATIVES, WITNESS, alternatives, compile_rules
 from engine.policy.guarded import GuardedRules
@@ -44,7 +45,10 @@ def test_compile_rules_condition_becomes_guarded_conjunctions(
     small: FactCatalogue, rule: MakeRule, text: str, expected: list[list[object]]
 ) -> None:
     (ruleset,) = compile_rules("r", [rule("one", text, small)])
-    definition = json.loads(ruleset.definition)
+    text = ruleset.definition
+    for number, fact in enumerate(ruleset.facts):
+        text = text.replace(f'"{asserted_name(number)}"', f'"{attribute_name(fact)}"')
+    definition = json.loads(text)
     bodies = [definition[name]["all"][0]["m"]["$and"] for name in ruleset.rules]
     assert bodies == [[{"kind": "fact"}, *terms] for terms in expected]
     assert definition[WITNESS] == {"all": [{"m": {"$and": [{"kind": "fact"}]}}]}

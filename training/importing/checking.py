@@ -16,7 +16,12 @@ from training.importing.reading import Batch, Source
 from training.importing.rejects import Reject
 from training.importing.values import read_values
 
-_ARROW_TYPES = {Read.TIME: pa.int64(), Read.WHOLE: pa.int64(), Read.WEIGHT: pa.float64()}
+_ARROW_TYPES = {
+    Read.TIME: pa.int64(),
+    Read.WHOLE: pa.int64(),
+    Read.WEIGHT: pa.float64(),
+    Read.TRUTH: pa.bool_(),
+}
 
 
 @dataclass(frozen=True, slots=True)

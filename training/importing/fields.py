@@ -23,6 +23,8 @@ class Read(Enum):
     TIME = auto()
     DATE = auto()
     ZONE = auto()
+    REGION = auto()
+    TRUTH = auto()
     WHOLE = auto()
     WEIGHT = auto()
 
@@ -99,7 +101,9 @@ _KINDS = (
             _id("person"),
             Field("birth_date", Read.DATE),
             Field("zone", Read.ZONE),
+            Field("region", Read.REGION),
             Field("joined_at", Read.TIME),
+            Field("gift_fen_limit", Read.WHOLE),
             Field("consents", Read.CHOICES, choices=_choices(Purpose)),
             _RECORDED,
         ),
@@ -133,6 +137,7 @@ _KINDS = (
             Field("stock", Read.WHOLE),
             Field("sale_from", Read.TIME),
             Field("sale_until", Read.TIME),
+            Field("odds_disclosed", Read.TRUTH),
             _RECORDED,
         ),
         ordered=(("sale_from", "sale_until"),),

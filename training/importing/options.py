@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.domain.clock import Clock, now
+from engine.domain.errors import InvalidInput
+from engine.domain.people import ASSUMABLE
 from training.importing.values import NumericTimes
 
 Progress = Callable[[str, float], None]
@@ -33,6 +35,11 @@ class ImportOptions:
     consents
         Purposes that the operator asserts everyone in the files has agreed to. What a person is
         recorded to have agreed or objected to stands.
+
+    Raises
+    ------
+    InvalidInput
+        If a consent is asserted that only a person, or a minor's guardian, can give.
     """
 
     mapping: Mapping[str, str] = field(default_factory=dict)
@@ -42,6 +49,13 @@ class ImportOptions:
     rejects: Path | None = None
     consents: tuple[str, ...] = ()
     clock: Clock = now
+
+    def __post_init__(self) -> None:
+        for purpose in self.consents:
+            if purpose not in ASSUMABLE:
+                raise InvalidInput(
+                    f"no consent to {purpose!r} can be assumed", f"use {', '.join(ASSUMABLE)}"
+                )
 
 
 @dataclass(frozen=True, slots=True)

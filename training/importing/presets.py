@@ -12,12 +12,12 @@ import pyarrow.compute as pc
 
 from engine.domain.errors import InvalidInput
 from engine.domain.gifts import Tier
-from engine.domain.people import Purpose
+from engine.domain.people import ASSUMABLE
 from training.importing.fields import FILE_KINDS
 from training.importing.reading import Batch, Source
 from training.importing.values import NumericTimes
 
-RESEARCH_CONSENTS = tuple(purpose.value for purpose in Purpose)
+RESEARCH_CONSENTS = tuple(purpose.value for purpose in ASSUMABLE)
 """What the people of these data are taken to have agreed to: they took part in research, or the
 data were published for it, and no service reaches them."""
 

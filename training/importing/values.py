@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from engine.domain.clock import DAY, SECOND, parse_time, zone_of
 from engine.domain.errors import InvalidInput
+from engine.domain.people import REGION_PATTERN
 from training.importing.fields import Field, Read
 
 TimeUnit = Literal["s", "ms", "us", "d"]
@@ -41,6 +42,7 @@ _MOST = 2**63 - 1
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _DIGITS = r"^\d{1,18}$"
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _ZONED = r"([Zz]|[+-]\d{2}:?\d{2})$"
 
 
@@ -71,6 +73,8 @@ def read_values(field: Field, cells: pa.Array, times: NumericTimes, today: date)
         Read.CHOICE: partial(_distinct, read=partial(_choice, field.choices)),
         Read.CHOICES: partial(_distinct, read=partial(_some, field.choices)),
         Read.ZONE: partial(_distinct, read=_zone),
+        Read.REGION: partial(_distinct, read=_region),
+        Read.TRUTH: _truths,
         Read.DATE: partial(_distinct, read=partial(_birth_date, today)),
         Read.WHOLE: _whole,
         Read.WEIGHT: _weights,
@@ -204,6 +208,22 @@ def _zone(text: str) -> str:
     except InvalidInput as error:
         raise InvalidInput("unknown time zone") from error
     return text
+
+
+def _region(text: str) -> str:
+    if not (text.isascii() and re.fullmatch(REGION_PATTERN, text.upper())):
+        raise InvalidInput("not a region such as CN or CN-HK")
+    return text.upper()
+
+
+def _truths(cells: pa.Array) -> Values:
+    return _one_by_one(cells, _truth, pa.bool_())
+
+
+def _truth(text: str) -> bool:
+    if text.lower() not in _TRUTHS:
+        raise InvalidInput("not true or false")
+    return _TRUTHS[text.lower()]
 
 
 def _birth_date(today: date, text: str) -> str:

@@ -73,11 +73,15 @@ def upgrade() -> None:
     with op.batch_alter_table("people", schema=None) as batch_op:
         batch_op.add_column(sa.Column("gift_fen_limit", sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column("region", sa.Text(), nullable=True))
+        batch_op.add_column(sa.Column("gift_limit_at", sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column("region_at", sa.BigInteger(), nullable=True))
 
 
 def downgrade() -> None:
     """Undo."""
     with op.batch_alter_table("people", schema=None) as batch_op:
+        batch_op.drop_column("region_at")
+        batch_op.drop_column("gift_limit_at")
         batch_op.drop_column("region")
         batch_op.drop_column("gift_fen_limit")
 

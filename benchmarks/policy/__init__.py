@@ -1,0 +1,1 @@
+"""Rule engines side by side on equal work: `python -m benchmarks.policy`."""

@@ -1,0 +1,274 @@
+"""Lint: everything that can be said against packs without running them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+from engine.domain.clock import format_time
+from engine.domain.errors import PackInvalid, PolicyError
+from engine.policy.catalogue import FactCatalogue
+from engine.policy.compiling import alternatives
+from engine.policy.decisions import CATALOGUES
+from engine.policy.findings import Finding, finding, finding_of
+from engine.policy.folder import text_of
+from engine.policy.pack_shape import PackShape
+from engine.policy.packs import Pack, examine_document
+from engine.policy.ready_pack import ReadyPack
+from engine.policy.reasons import REASONS_FILE, ReasonCatalogue, reasons_of
+from engine.policy.rule_findings import rule_findings
+from engine.policy.vocabulary import vocabulary_of
+from engine.policy.yaml_shape import shape_faults
+from engine.policy.yaml_text import YamlText, read_yaml
+
+
+def lint_pack(
+    text: str,
+    file: str,
+    reasons: ReasonCatalogue | None,
+    catalogues: Mapping[str, FactCatalogue] = CATALOGUES,
+) -> list[Finding]:
+    """Return what can be said against one pack.
+
+    Parameters
+    ----------
+    text
+        The pack as YAML.
+    file
+        Its name, for the findings.
+    reasons
+        What rules may give as a reason; None leaves that unchecked.
+    catalogues
+        The decisions that exist, with their facts.
+
+    Returns
+    -------
+    list[Finding]
+        In the order of the file, at one place the gravest first; nothing is raised. It is the
+        same for the same text whatever the time or the machine.
+    """
+    return sorted(_read(text, file, reasons, catalogues).findings, key=_order)
+
+
+def lint_folder(
+    folder: Path, catalogues: Mapping[str, FactCatalogue] = CATALOGUES
+) -> list[Finding]:
+    """Return what can be said against every `*.yaml` of `folder`: packs and reasons.
+
+    Beyond what `lint_pack` finds in each pack: packs that hold at the same time, and reasons that
+    no rule gives. Nothing is raised.
+    """
+    reasons_file = folder / REASONS_FILE
+    reasons, written = None, None
+    try:
+        reasons, written, found = _read_reasons(text_of(reasons_file), str(reasons_file))
+    except PolicyError as error:
+        found = [finding_of(error, "UNREADABLE", f"{reasons_file}:1:1")]
+    read: list[_Read] = []
+    for path in sorted(folder.glob("*.yaml")):
+        if path.name == REASONS_FILE:
+            continue
+        try:
+            read.append(_read(text_of(path), str(path), reasons, catalogues))
+        except PolicyError as error:
+            found.append(finding_of(error, "UNREADABLE", f"{path}:1:1"))
+    if not read:
+        found.append(
+            finding("NO_PACKS", f"{folder}:1:1", "there are no rule packs", "check LISHANG_RULES")
+        )
+    for each in read:
+        found.extend(each.findings)
+    found.extend(_overlaps(read))
+    if reasons is not None and written is not None:
+        found.extend(_ungiven(reasons, read, written))
+    return sorted(found, key=_order)
+
+
+def lint_reasons(text: str, file: str) -> list[Finding]:
+    """Return what is wrong with a reason catalogue by itself."""
+    return _read_reasons(text, file)[2]
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A pack as far as it could be read."""
+
+    text: str
+    document: YamlText | None
+    pack: Pack | None
+    whole: bool
+    """Whether every rule was understood."""
+    findings: Sequence[Finding]
+
+
+def _order(found: Finding) -> tuple[str, int, int, int, str, str]:
+    return (*found.place, found.severity.rank, found.code, found.message)
+
+
+def _read(
+    text: str,
+    file: str,
+    reasons: ReasonCatalogue | None,
+    catalogues: Mapping[str, FactCatalogue],
+) -> _Read:
+    try:
+        document = read_yaml(text, file)
+    except PackInvalid as error:
+        return _Read(text, None, None, False, [finding_of(error, "NOT_YAML", f"{file}:1:1")])
+    faults = shape_faults(document, PackShape)
+    pack = None
+    if not faults:
+        try:
+            pack, faults = examine_document(document, catalogues)
+        except PackInvalid as error:
+            faults = [error]
+    found = [_refusal(fault, document) for fault in faults]
+    if pack is not None:
+        found.extend(_judged(pack, document, reasons, catalogues[pack.decides], not faults))
+    return _Read(text, document, pack, not faults, found)
+
+
+def _judged(
+    pack: Pack,
+    document: YamlText,
+    reasons: ReasonCatalogue | None,
+    catalogue: FactCatalogue,
+    whole: bool,
+) -> Iterator[Finding]:
+    """Yield what is wrong with the rules that were understood."""
+    too_large = list(_too_large(pack))
+    yield from too_large
+    if whole and not too_large:
+        yield from _refused_by_the_engine(pack, catalogue)
+    if reasons is not None:
+        yield from _unknown_reasons(pack, reasons)
+    yield from _cites(pack)
+    yield from _unused_params(pack, document, whole)
+    yield from rule_findings(pack, vocabulary_of(catalogue))
+
+
+def _refusal(fault: PackInvalid, document: YamlText) -> Finding:
+    found = finding_of(fault, fault.fault, f"{document.file}:1:1")
+    _, line, _ = found.place
+    rule = None
+    rules = document.value.get("rules") if isinstance(document.value, dict) else None
+    for index, written in enumerate(rules if isinstance(rules, list) else ()):
+        begins = document.nodes["rules", index].start_mark.line + 1
+        ends = document.nodes["rules", index].end_mark.line + 1
+        named = written.get("id") if isinstance(written, dict) else None
+        if begins <= line <= ends and isinstance(named, str):
+            rule = named
+    return finding(found.code, found.where, found.message, found.hint, rule)
+
+
+def _too_large(pack: Pack) -> Iterator[Finding]:
+    for rule in pack.rules:
+        try:
+            alternatives(rule)
+        except PackInvalid as error:
+            yield finding_of(error, error.fault, rule.written_at, rule.id)
+
+
+def _refused_by_the_engine(pack: Pack, catalogue: FactCatalogue) -> Iterator[Finding]:
+    try:
+        ReadyPack(pack, catalogue).close()
+    except PolicyError as error:
+        yield finding_of(error, "ENGINE_REFUSES", f"{pack.file}:1:1")
+
+
+def _unknown_reasons(pack: Pack, reasons: ReasonCatalogue) -> Iterator[Finding]:
+    for rule in pack.rules:
+        reason = rule.outcome.reason
+        if reason is not None and reason not in reasons:
+            yield finding(
+                "UNKNOWN_REASON",
+                rule.written_at,
+                f"the rule {rule.id!r} gives the unknown reason {reason}",
+                f"add it to {REASONS_FILE}",
+                rule.id,
+            )
+
+
+def _cites(pack: Pack) -> Iterator[Finding]:
+    for rule in pack.rules:
+        if rule.cite is None:
+            yield finding(
+                "UNCITED",
+                rule.written_at,
+                f"the rule {rule.id!r} does not say where it comes from",
+                "cite its source, or write cite: {source: ours, verified: false}",
+                rule.id,
+            )
+        elif not rule.cite.verified and not rule.cite.source.casefold().startswith("ours"):
+            yield finding(
+                "UNVERIFIED",
+                rule.written_at,
+                f"nobody has checked the rule {rule.id!r} against its source",
+                f"let counsel read it beside: {rule.cite.source}",
+                rule.id,
+            )
+
+
+def _unused_params(pack: Pack, document: YamlText, whole: bool) -> Iterator[Finding]:
+    for name in pack.unused_params:
+        # A rule that is not understood may still be meant to use it.
+        if whole or re.search(rf"\bparams\.{name}\b", pack.text) is None:
+            yield finding(
+                "UNUSED_PARAM",
+                document.where(("params", name), key=True),
+                f"no rule uses the parameter {name!r}",
+                "take it out",
+            )
+
+
+def _read_reasons(
+    text: str, file: str
+) -> tuple[ReasonCatalogue | None, YamlText | None, list[Finding]]:
+    try:
+        document = read_yaml(text, file)
+    except PackInvalid as error:
+        return None, None, [finding_of(error, "NOT_YAML", f"{file}:1:1")]
+    try:
+        return reasons_of(document), document, []
+    except PackInvalid as error:
+        return None, document, [finding_of(error, error.fault, f"{file}:1:1")]
+
+
+def _ungiven(
+    reasons: ReasonCatalogue, read: Sequence[_Read], document: YamlText
+) -> Iterator[Finding]:
+    given: set[str] = set()
+    for each in read:
+        if each.pack is not None:
+            given.update(r.outcome.reason for r in each.pack.rules if r.outcome.reason is not None)
+        if not each.whole:  # what it is meant to give can only be guessed
+            given.update(re.findall(r"[A-Z][A-Z0-9_]*", each.text))
+    for code in reasons.ungiven(given):
+        yield finding(
+            "UNUSED_REASON",
+            document.where(("reasons", reasons.codes.index(code), "code")),
+            f"no rule gives the reason {code}",
+            "say given_by: models, or given_by: nobody; a code is never taken out",
+        )
+
+
+def _overlaps(read: Sequence[_Read]) -> Iterator[Finding]:
+    packs = [
+        (each.pack, each.document)
+        for each in read
+        if each.pack is not None and each.document is not None
+    ]
+    packs.sort(key=lambda found: found[0].effective_from)
+    for (earlier, _), (later, document) in combinations(packs, 2):
+        if earlier.decides != later.decides or not earlier.holds_at(later.effective_from):
+            continue
+        yield finding(
+            "OVERLAPPING_WINDOWS",
+            document.where(("effective", "from")),
+            f"{Path(earlier.file).name} and {Path(later.file).name} both decide {later.decides} "
+            f"from {format_time(later.effective_from)}",
+            "end the earlier pack where the later one begins",
+        )
