@@ -7,6 +7,7 @@ somebody else → roll back. Every step is one transaction; running workers foll
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -106,9 +107,8 @@ class Shipping:
                 kept_already(pack, [known for known in kept if known.ref.pack == pack.ref.pack])
                 ledger.add(unit, seed_of(pack, at))
                 ledger.note(unit, pack.ref, Action.SEEDED, SEED, at)
-        refs = tuple(pack.ref for pack in seeded)
-        left = tuple(ref for ref in unpublished(found, kept) if ref not in refs)
-        return Seeding(refs, left)
+            left = unpublished(found, ledger.versions(unit))
+        return Seeding(tuple(pack.ref for pack in seeded), left)
 
     def publish(self, texts: Mapping[str, str], author: Actor, at: int) -> list[StoredVersion]:
         """Keep packs as drafts; all of them or, if any is refused, none.
@@ -118,9 +118,7 @@ class Shipping:
         texts
             YAML by the name of its file.
         author
-            Who publishes them.
-        at
-            The instant in microseconds.
+            Who publishes them, at the instant `at` (microseconds).
 
         Returns
         -------
@@ -219,8 +217,6 @@ class Shipping:
             If there is no such pack or version.
         Conflict
             If there is nothing to go back to, or the change would leave a gap.
-        PackInvalid
-            If this code cannot decide by it any more.
         """
         with self._store.changing() as unit:
             own = ledger.versions(unit, pack)
@@ -301,9 +297,8 @@ def _refs(versions: Iterable[StoredVersion]) -> tuple[PackRef, ...]:
 
 
 def _check_report(report: str) -> None:
-    try:
+    read = None
+    with suppress(orjson.JSONDecodeError):
         read = orjson.loads(report)
-    except orjson.JSONDecodeError as error:
-        raise InvalidInput(f"the backtest's report is no JSON: {error}") from error
     if not isinstance(read, dict):
         raise InvalidInput("the backtest's report is no JSON object")

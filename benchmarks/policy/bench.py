@@ -53,10 +53,9 @@ class Bench:
         return FactCatalogue(DECISION, entries)
 
     def fact_sets(self) -> list[FactSet]:
-        """Return the facts of every check as our engine takes them."""
-        return [
-            FactSet({_SUBJECT + n: value for n, value in facts.items()}) for facts in self.facts
-        ]
+        """Return the facts of every check as our jobs make them."""
+        complete = self.catalogue().fact_set
+        return [complete({_SUBJECT + name: v for name, v in given.items()}) for given in self.facts]
 
 
 def read_bench(folder: Path, checks: int | None = None) -> Bench:

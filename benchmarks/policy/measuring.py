@@ -79,7 +79,7 @@ def measure(folder: Path, rounds: int, checks: int, swaps: int) -> Found:
         "swaps_grown_kib": swapped.after_kib - swapped.before_kib,
         "bytes_per_swap": swapped.bytes_per_step,
     }
-    baselines = {f"{name}_decisions_per_second": medians[name] for name in others}
+    baselines = {f"{name}_per_second": medians[name] for name in others}
     raw = {
         "decisions_per_second": {name: _plain(found) for name, found in rates.items()},
         "exact": {engine.name: engine.name not in inexact for engine in engines},

@@ -21,8 +21,6 @@ from engine.policy.ready_pack import verdict_of
 EXAMPLES = 5
 """Examples of each change and of each rule unless told otherwise."""
 
-_TELL_EVERY = 10_000
-
 _MOST_KINDS = 20_000
 """Kinds of decision held before they are added up, so that memory stays flat."""
 
@@ -55,7 +53,7 @@ def backtest(
     since, until
         The window in microseconds, `until` not included; None for no bound.
     on_progress
-        Called now and then, and at the end.
+        Called after every part of the log.
     examples
         How many decisions are shown of each change and of each rule.
 
@@ -66,16 +64,13 @@ def backtest(
     """
     replay = _Replay(candidate, examples)
     total = log.count(candidate.decides, since, until) if on_progress else None
-    done = told = 0
+    done = 0
     for part in log.recorded(candidate.decides, since, until):
         replay.take(part)
         done += len(part)
-        if on_progress is not None and done - told >= _TELL_EVERY:
+        if on_progress is not None:
             # More may have been recorded since they were counted.
             on_progress(done, max(total or 0, done))
-            told = done
-    if on_progress is not None:
-        on_progress(done, done)
     return replay.report(since, until)
 
 

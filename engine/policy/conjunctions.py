@@ -194,7 +194,7 @@ def _bounds(operator: Operator, bound: int) -> tuple[int, int]:
 def _numbers(
     domains: Mapping[str, NumberSet], orders: Collection[tuple[str, str, int]]
 ) -> dict[str, int] | None:
-    if False:
+    if orders and _exceeds_itself(domains, orders):
         return None
     found = _least(domains, orders, 0)
     if found is not None:

@@ -150,8 +150,7 @@ class PolicyEngine:
             If no pack is in effect, or the rules engine did anything unexpected. Nobody was
             allowed anything: the caller must send nothing.
         """
-        row = self.catalogue(decision).row
-        rows = [row(given) for given in facts]
+        rows = [*map(self.catalogue(decision).row, facts)]
         while True:
             book = self._book
             enforced = book.in_effect(decision, at)

@@ -50,29 +50,23 @@ class _Language:
         self._pick = picker([catalogue.place(fact) for fact in ruleset.facts])
         self._asserted = _asserted_type(len(ruleset.facts))
         # Few sets of rules ever fire together, and what they mean never changes.
-        self._judged: dict[tuple[str, ...], Fired] = {}
+        self.judged: dict[tuple[str, ...], Fired] = {}
 
     def fact(self, row: Row) -> str:
         """Return one catalogue row as the engine is told it."""
         return orjson.dumps(self._asserted(_ID, _SID, *self._pick(row), FACT)).decode()
 
-    def meaning(self, answers: Sequence[str]) -> Fired:
+    def judge(self, answers: tuple[str, ...]) -> Fired:
         """Return the rules behind an engine's answers, if these can be trusted."""
-        key = tuple(answers)
-        known = self._judged.get(key)
-        if known is None:
-            known = self._judge(key)
-            if len(self._judged) < _MOST_JUDGED:
-                self._judged[key] = known
-        return known
-
-    def _judge(self, answers: tuple[str, ...]) -> Fired:
         if WITNESS not in answers:
             raise PolicyError("the rules engine did not prove that it read the facts")
         names = set(answers)
         if len(names) != len(answers) or not names <= {WITNESS, *self._rules}:
             raise PolicyError("the rules engine reported a rule twice or one that is not there")
-        return frozenset(self._rules[name] for name in names if name != WITNESS)
+        found = frozenset(self._rules[name] for name in names if name != WITNESS)
+        if len(self.judged) < _MOST_JUDGED:
+            self.judged[answers] = found
+        return found
 
 
 @cache
@@ -93,25 +87,27 @@ class _Engine:
         self._language = language
         self._handle: int = durable.create_ruleset(language.name, language.definition)
         accepted, self._session = durable.assert_fact(self._handle, _SENTINEL_FACT)
-        if accepted != _ACCEPTED or self._drain() != [SENTINEL_RULE]:
+        if accepted != _ACCEPTED or self._drain() != (SENTINEL_RULE,):
             raise PolicyError("a new rules engine did not fire its sentinel")
         self._retract()
 
     def fired(self, row: Row) -> Fired:
         """Return which rules fire on one catalogue row."""
-        accepted, session = durable.assert_fact(self._handle, self._language.fact(row))
+        language = self._language
+        accepted, session = durable.assert_fact(self._handle, language.fact(row))
         if accepted != _ACCEPTED or session != self._session:
             raise PolicyError(f"the rules engine did not accept the facts (result {accepted})")
         answers = self._drain()
         self._retract()
-        return self._language.meaning(answers)
+        known = language.judged.get(answers)
+        return language.judge(answers) if known is None else known
 
     def close(self) -> None:
         """Free the engine; the sentinel has fired, which makes this order safe."""
         durable.delete_state(self._handle, _SID)
         durable.delete_ruleset(self._handle)
 
-    def _drain(self) -> list[str]:
+    def _drain(self) -> tuple[str, ...]:
         """Run the session's pending matches to the end and return the names of their rules.
 
         Only after an accepted fact: `complete` without a started action ends the process.
@@ -128,7 +124,7 @@ class _Engine:
             if len(names) > self._language.most_answers:
                 raise PolicyError("the rules engine goes on answering")
             answer = durable.complete_and_start_action(handle, session)
-        return names
+        return tuple(names)
 
     def _retract(self) -> None:
         accepted, session = durable.retract_fact(self._handle, _IDENTITY)
@@ -177,7 +173,7 @@ class GuardedRules:
         sound = False
         try:
             if len(engines) == 1:
-                found = [engines[0].fired(row) for row in rows]
+                found = [*map(engines[0].fired, rows)]
             else:
                 found = [_NOTHING.union(*(e.fired(row) for e in engines)) for row in rows]
             sound = True

@@ -201,13 +201,12 @@ def _back_to(
     state_after(version, Action.ROLLED_BACK_TO)
     check_approver(version, approver)
     others = [other for other in _enforced(versions) if other.ref != version.ref]
-    first = max(at, version.effective_from)
     hiding = {
         other.ref
         for other in others
         if other.ref.pack == version.ref.pack
         and other.effective_from > version.effective_from
-        and other.holds_at(first)
+        and other.holds_at(at)
     }
     retired = tuple(o for o in others if o.ref in hiding or replaces(version, o, at))
     if version.state is PackState.ENFORCED and not retired:

@@ -50,7 +50,7 @@ class ReadyPack:
         PolicyError
             If the rules engine did anything unexpected.
         """
-        return [self.verdict(fired) for fired in self._rules.fired(rows)]
+        return [*map(self.verdict, self._rules.fired(rows))]
 
     def verdict(self, fired: Fired) -> Verdict:
         """Return what follows from the rules with these indices having fired."""

@@ -220,17 +220,25 @@ def test_empty_log_gives_an_empty_report(values: Callable[..., Values]) -> None:
     report = backtest(CAP_10, Log([]), None, None, lambda done, total: told.append((done, total)))
     assert report.decisions == 0 and sum(report.changes.values()) == 0
     assert [s.name for s in report.rules] == ["cap", "dear"]
-    assert told == [(0, 0)]
+    assert told == []
 
 
-def test_progress_ends_at_the_number_of_decisions(
-    values: Callable[..., Values], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_TELL_EVERY", 4)
+def test_progress_is_told_after_every_part(values: Callable[..., Values]) -> None:
     told: list[tuple[int, int | None]] = []
-    log = Log([record(n, CAP_10, values()) for n in range(20)])
+    log = Log([record(n, CAP_10, values()) for n in range(8)])
     backtest(CAP_10, log, None, None, lambda done, total: told.append((done, total)))
-    assert told == [(6, 20), (12, 20), (18, 20), (20, 20)]
+    assert told == [(3, 8), (6, 8), (8, 8)]
+
+
+def test_progress_never_passes_its_total(values: Callable[..., Values]) -> None:
+    class Grown(Log):
+        def count(self, decision: str, since: int | None, until: int | None) -> int:
+            return 4
+
+    told: list[tuple[int, int | None]] = []
+    log = Grown([record(n, CAP_10, values()) for n in range(6)])
+    backtest(CAP_10, log, None, None, lambda done, total: told.append((done, total)))
+    assert told == [(3, 4), (6, 6)]
 
 
 def test_log_that_breaks_off_gives_no_report(values: Callable[..., Values]) -> None:

@@ -122,7 +122,7 @@ def test_worlds_that_differ_in_secrets_alone_look_the_same_wherever_the_effect_i
 ) -> None:
     met: Counter[str] = Counter()
 
-    @settings(max_examples=1_500, database=None)
+    @settings(max_examples=1_000, database=None)
     @given(
         scenery=st.sampled_from(SCENERIES),
         opened=some(OPEN, 2),

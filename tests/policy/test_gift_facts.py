@@ -1,0 +1,100 @@
+"""The catalogues name exactly what is supplied, and who computes it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib import import_module
+from typing import get_type_hints
+
+import pytest
+
+from engine.domain.clock import DAY
+from engine.domain.gifts import GiftRequest, Item, Mechanics, Relation, Scene, Tier
+from engine.domain.ports import TieClass
+from engine.domain.situations import (
+    ITEM_FACTS,
+    DayCount,
+    GiftSituation,
+    PersonFacts,
+    RecentGifts,
+    gift_facts,
+)
+from engine.policy.decisions import CATALOGUES
+from engine.policy.gift_facts import GIFT_SEND
+
+NOW = 20_500 * DAY
+COFFEE = Item(
+    "coffee",
+    "Coffee",
+    900,
+    Tier.BASIC,
+    "drinks",
+    "voucher",
+    Mechanics.DIRECT,
+    frozenset({"friend"}),
+    frozenset({"chat"}),
+)
+BOX = Item(
+    "box",
+    "A box",
+    9_900,
+    Tier.GOODS,
+    "toys",
+    "figure",
+    Mechanics.BLIND_BOX,
+    frozenset({"creator"}),
+    frozenset({"live_room"}),
+    creator="bo",
+    stock=0,
+    sale_until=1,
+    odds_disclosed=True,
+)
+REQUEST = GiftRequest("an", "bo", "coffee", Relation.FRIEND, Scene.CHAT)
+SITUATION = GiftSituation(
+    item=COFFEE,
+    sender=PersonFacts(),
+    recipient=PersonFacts(),
+    two_way_friends=True,
+    blocked=False,
+    sender_day=DayCount(1, 100),
+    pair_day=DayCount(1, 100),
+    recipient_day=DayCount(1, 100),
+    recent=RecentGifts(pair_year=DayCount(2, 1_000)),
+)
+
+
+def test_gift_facts_are_exactly_those_of_the_catalogue() -> None:
+    known = gift_facts(REQUEST, SITUATION, TieClass.CLOSE, NOW)
+    assert set(known) == {entry.name for entry in GIFT_SEND.supplied}
+
+
+def test_gift_facts_with_nothing_known_fit_the_catalogue() -> None:
+    bare = replace(SITUATION, recent=RecentGifts())
+    facts = GIFT_SEND.fact_set(gift_facts(REQUEST, bare, None, NOW))
+    assert GIFT_SEND.row(facts)
+    unknown = {name for name, value in facts.values.items() if value is False and "_known" in name}
+    assert "pair.fen_vs_habit_ppm_known" in unknown
+    assert facts.values["gift.moderation"] == "pending"
+
+
+def test_item_facts_are_exactly_those_that_another_item_changes() -> None:
+    one = gift_facts(REQUEST, SITUATION, None, NOW)
+    other = gift_facts(REQUEST, replace(SITUATION, item=BOX), None, NOW)
+    assert {name for name, value in one.items() if other[name] != value} == ITEM_FACTS
+
+
+@pytest.mark.parametrize(
+    ("decision", "name", "function"),
+    [
+        (catalogue.decision, entry.name, entry.derived_by)
+        for catalogue in CATALOGUES.values()
+        for entry in catalogue.supplied
+        if entry.derived_by
+    ],
+)
+def test_derived_fact_names_a_function_that_imports(decision, name, function) -> None:
+    module, _, attribute = function.rpartition(".")
+    found = getattr(import_module(module), attribute)
+    assert callable(found)
+    assert found.__doc__
+    assert "return" in get_type_hints(found)
