@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 import orjson
 
-from benchmarks.evaluate_http import DECISION, RULES, given_facts
+from benchmarks.evaluate_http import DECISION, LIBRARIES, RULES, given_facts
 from benchmarks.http_load import Server, get, post
 from engine.domain.clock import now
 from engine.domain.errors import InvalidInput
@@ -107,7 +107,7 @@ def main(decisions: int, seconds: float, out: Path | None) -> None:
             busy, rate = beside(service)
     metrics = _figures("", busy) | {"replayed_per_second": rate}
     title = f"checks beside a backtest of {decisions:,} decisions in the same worker"
-    emit(BenchmarkReport(title, metrics, _figures("alone_", alone)), out)
+    emit(BenchmarkReport(title, metrics, _figures("alone_", alone), LIBRARIES), out)
 
 
 if __name__ == "__main__":

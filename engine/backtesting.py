@@ -112,12 +112,7 @@ class Backtesting:
     def begin(
         self, candidate: Candidate, since: int | None, until: int | None, actor: Actor
     ) -> BacktestJob:
-        """Begin to try a candidate on the decisions from `since` to before `until`.
-
-        Returns
-        -------
-        BacktestJob
-            As it is noted in the ledger; `find` tells what becomes of it.
+        """Begin to try a candidate on the decisions from `since` to before `until` (microseconds).
 
         Raises
         ------
@@ -264,11 +259,7 @@ class _Run:
 
 
 class _Followed:
-    """A log that notes how far it was read and, between its parts, gives way.
-
-    A replay keeps the interpreter busy; whoever checks a gift in this process meanwhile should
-    not wait for more than a part.
-    """
+    """A log that notes how far it was read and, between its parts, lets checks of others pass."""
 
     def __init__(self, log: DecisionLog, run: _Run) -> None:
         self._log = log
@@ -289,10 +280,7 @@ class _Followed:
 
 @contextmanager
 def _quick_to_switch() -> Iterator[None]:
-    """Let other threads have the interpreter after half a millisecond instead of five.
-
-    A check gives it up at every statement it sends to the database, and asks for it again.
-    """
+    """Let others have the interpreter within half a millisecond: a check asks for it many times."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_SECONDS)
     try:

@@ -86,8 +86,6 @@ class Shipping:
             If the folder cannot be used and nothing is kept at all.
         Conflict
             If a pack of that name is kept for another decision.
-        LedgerUnavailable
-            If the database cannot say.
         """
         try:
             found = packs_in(self._rules, self._catalogues)
@@ -236,13 +234,7 @@ class Shipping:
         return _known(self._store.find(pack, version), f"{pack} version {version}")
 
     def find_by_hash(self, pack_hash: str) -> StoredVersion:
-        """Return the version with this hash.
-
-        Raises
-        ------
-        UnknownReference
-            If there is none.
-        """
+        """Return the version with this hash; UnknownReference is raised if there is none."""
         return _known(self._store.find_by_hash(pack_hash), f"version with the hash {pack_hash}")
 
     def versions(self, pack: str | None = None) -> list[StoredVersion]:

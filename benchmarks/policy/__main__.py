@@ -28,10 +28,13 @@ VERSIONS = (*EXTRAS.values(), "durable_rules", "orjson")
     type=click.Path(path_type=Path),
     help="Write the figures here.",
 )
-@click.option("--rounds", default=15, show_default=True, type=click.IntRange(min=5))
+@click.option("--rounds", default=21, show_default=True, type=click.IntRange(min=5))
 @click.option("--checks", default=500_000, show_default=True, help="Checks to watch memory over.")
 @click.option("--swaps", default=1_000, show_default=True, help="Swaps to watch memory over.")
-def main(bench_path: Path, out: Path, rounds: int, checks: int, swaps: int) -> None:
+@click.option("--most-rules", default=300, show_default=True, type=click.IntRange(min=30))
+def main(
+    bench_path: Path, out: Path, rounds: int, checks: int, swaps: int, most_rules: int
+) -> None:
     """Decide the bench with every engine in interleaved rounds, and print the rates.
 
     Ends with status 1 if ours is not exact.
@@ -42,7 +45,7 @@ def main(bench_path: Path, out: Path, rounds: int, checks: int, swaps: int) -> N
     from benchmarks.policy.measuring import measure  # noqa: PLC0415  # needs the extras
     from training.benchmark.report import as_json, emit  # noqa: PLC0415  # slow to load
 
-    found = measure(bench_path, rounds, checks, swaps)
+    found = measure(bench_path, rounds, checks, swaps, most_rules)
     emit(found.report)
     for name in found.inexact:
         click.echo(f"NOT EXACT: {name}", err=True)

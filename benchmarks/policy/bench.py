@@ -90,7 +90,9 @@ def more_rules(rules: Sequence[BenchRule], count: int, number: str) -> list[Benc
         rule, step = rules[index % len(rules)], index // len(rules)
         when = rule.when
         if step and _NUMBER.search(when):
-            when = _NUMBER.sub(lambda found, step=step: str(int(found[0]) + step), when)
+            parts = _NUMBER.split(when)
+            moved = [str(int(found) + step) for found in _NUMBER.findall(when)]
+            when = "".join(map("".join, zip(parts, [*moved, ""], strict=True)))
         elif step:
             when = f"({when}) && {_SUBJECT}{number} >= {step}"
         found.append(BenchRule(f"{rule.id}_{step}" if step else rule.id, when))
@@ -128,6 +130,6 @@ def reasons() -> ReasonCatalogue:
     return read_reasons(yaml.safe_dump(said), "reasons.yaml")
 
 
-def engine_of(rules: Sequence[BenchRule], catalogue: FactCatalogue) -> PolicyEngine:
-    """Return our engine with these rules in effect."""
-    return PolicyEngine([pack_of(rules, catalogue)], reasons(), {DECISION: catalogue})
+def engine_of(pack: Pack, catalogue: FactCatalogue) -> PolicyEngine:
+    """Return our engine with this pack in effect."""
+    return PolicyEngine([pack], reasons(), {DECISION: catalogue})

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks.policy.bench import DECISION, EVER, Bench, engine_of, read_bench
+from benchmarks.policy.bench import DECISION, EVER, Bench, engine_of, pack_of, read_bench
 from benchmarks.policy.contenders import OURS, TABLE, contenders
 from benchmarks.policy.memory import grown
 from benchmarks.policy.rounds import latencies, measured, percentile, ratio
@@ -34,7 +34,7 @@ class Found:
         return any(name.startswith(ours) for name in self.inexact)
 
 
-def measure(folder: Path, rounds: int, checks: int, swaps: int) -> Found:
+def measure(folder: Path, rounds: int, checks: int, swaps: int, most_rules: int) -> Found:
     """Measure the rates, single checks, growth with rules, and memory.
 
     Parameters
@@ -45,6 +45,8 @@ def measure(folder: Path, rounds: int, checks: int, swaps: int) -> Found:
         In how many interleaved rounds every engine decides on all checks.
     checks, swaps
         Over how many of them memory is watched.
+    most_rules
+        Up to how many rules growth is measured.
 
     Raises
     ------
@@ -58,7 +60,7 @@ def measure(folder: Path, rounds: int, checks: int, swaps: int) -> Found:
     for engine in engines:
         engine.close()
     single = _single_checks(bench)
-    scaled = growth(bench, rounds)
+    scaled = growth(bench, rounds, most_rules)
     if not scaled.exact:
         inexact.append("scaling")
     steady, swapped = grown("checks", folder, checks), grown("swaps", folder, swaps)
@@ -98,7 +100,8 @@ def measure(folder: Path, rounds: int, checks: int, swaps: int) -> Found:
 
 def _single_checks(bench: Bench) -> list[float]:
     """Return the sorted times in microseconds of single checks, validation included."""
-    engine = engine_of(bench.rules, bench.catalogue())
+    catalogue = bench.catalogue()
+    engine = engine_of(pack_of(bench.rules, catalogue), catalogue)
     decide = engine.decide_many
     found = latencies(
         [partial(decide, DECISION, [facts], EVER) for facts in bench.fact_sets()], _LATENCY_ROUNDS

@@ -12,8 +12,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from benchmarks.policy.bench import DECISION, EVER, Bench, engine_of, pack_of, read_bench, reasons
-from engine.policy.engine import PolicyEngine
+from benchmarks.policy.bench import DECISION, EVER, Bench, engine_of, pack_of, read_bench
 
 SAMPLES = 20
 
@@ -43,7 +42,8 @@ def grown(kind: str, folder: Path, steps: int) -> Grown:
 
 def checking(bench: Bench) -> Callable[[int], None]:
     """Return what makes so many checks, one call each."""
-    engine, given = engine_of(bench.rules, bench.catalogue()), bench.fact_sets()
+    catalogue, given = bench.catalogue(), bench.fact_sets()
+    engine = engine_of(pack_of(bench.rules, catalogue), catalogue)
 
     def check(count: int) -> None:
         for number in range(count):
@@ -56,7 +56,7 @@ def swapping(bench: Bench) -> Callable[[int], None]:
     """Return what swaps one version for another so many times, and checks with each."""
     catalogue, given = bench.catalogue(), bench.fact_sets()[:20]
     packs = [pack_of(bench.rules, catalogue, version) for version in (1, 2)]
-    engine = PolicyEngine(packs[:1], reasons(), {DECISION: catalogue})
+    engine = engine_of(packs[0], catalogue)
 
     def swap(count: int) -> None:
         for number in range(count):

@@ -6,7 +6,7 @@ import math
 import statistics
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks.policy.bench import DECISION, EVER, Bench, engine_of, more_rules, pack_of
 from engine.policy.generating import generate
@@ -33,23 +33,25 @@ class Growth:
         return math.log(self.medians[most] / self.medians[least]) / math.log(most / least)
 
 
-def growth(bench: Bench, rounds: int) -> Growth:
-    """Measure single checks under 10, 30, 100 and 300 rules, in interleaved rounds.
+def growth(bench: Bench, rounds: int, most: int = max(SIZES)) -> Growth:
+    """Measure single checks under 10, 30, 100 and 300 rules (`most` at most), in rounds.
 
     The rules are the bench's own, then the same with other thresholds; the generated Python
     function says what each check must find.
     """
     catalogue, given = bench.catalogue(), bench.fact_sets()
     number = next(name for name in bench.types if name.endswith("cents"))
+    sizes = [size for size in SIZES if size <= most]
+    whole = pack_of(more_rules(bench.rules, max(sizes), number), catalogue)
     engines, exact = {}, True
-    for size in SIZES:
-        rules = more_rules(bench.rules, size, number)
-        engine = engines[size] = engine_of(rules, catalogue)
-        fired = generate(pack_of(rules, catalogue)).fired
+    for size in sizes:
+        pack = replace(whole, rules=whole.rules[:size])
+        engine = engines[size] = engine_of(pack, catalogue)
+        fired = generate(pack).fired
         for facts, verdict in zip(given, engine.decide_many(DECISION, given, EVER), strict=True):
-            expected = {rules[index].id for index in fired(facts.values)}
+            expected = {pack.rules[index].id for index in fired(facts.values)}
             exact &= {rule.rule for rule in verdict.fired} == expected
-    micros: dict[int, list[float]] = {size: [] for size in SIZES}
+    micros: dict[int, list[float]] = {size: [] for size in sizes}
     for _ in range(rounds):
         for size, engine in engines.items():
             begun = time.perf_counter()

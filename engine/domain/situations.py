@@ -29,14 +29,10 @@ ITEM_FACTS = frozenset(
         "gift.in_stock",
         "gift.to_creator",
         "pair.fen_vs_habit_ppm",
-        "pair.day_fen_after",
-        "sender.hour_fen_after",
-        "sender.day_fen_after",
-        "sender.month_fen_after",
-        "recipient.day_fen_after",
     }
 )
-"""The facts that another item, of another price, would change."""
+"""The facts about the item. Another one would change the amounts it adds to (`…_fen_after`) too,
+but what is left of a day or a month is a matter of the people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +149,7 @@ def fen_vs_habit_ppm(price_fen: int, year: DayCount) -> int | None:
     """
     if year.fen <= 0:
         return None
-    return min(price_fen * year.gifts * 1_000_000 // year.fen, 2**53)
+    return min(price_fen * year.gifts * 1_000_000 // year.fen, 2**53 - 1)
 
 
 def whole_days(since: int | None, at: int) -> int | None:

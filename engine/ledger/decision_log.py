@@ -46,8 +46,9 @@ class RecordedDecisions:
     ) -> Iterator[Sequence[RecordedRow]]:
         """Yield the decisions of one kind from `since` to before `until`, oldest first, in parts.
 
-        All parts show one instant of the ledger, and only one part is in memory at a time. The
-        connection is held until the last part is taken or the iterator is closed.
+        All parts show one instant of the ledger, being one statement's, and only one part is in
+        memory at a time. The connection is held until the last part is taken or the iterator is
+        closed.
 
         Parameters
         ----------
@@ -62,7 +63,7 @@ class RecordedDecisions:
             If the database cannot be reached or refuses the work.
         """
         statement = _READ[self._database.engine.dialect.name]
-        with self._database.reading(snapshot=True) as connection:
+        with self._database.reading() as connection:
             # On PostgreSQL a cursor of the server: the driver's own takes all rows at once.
             streaming = connection.execution_options(stream_results=True)
             found = statement.run(streaming, **_bounds(decision, since, until))

@@ -52,31 +52,27 @@ _JOINED = Statement("""
 UPDATE people SET joined_at = :occurred_at
 WHERE person = :person AND (joined_at IS NULL OR joined_at > :occurred_at)
 """)
-_BORN = Statement("""
-UPDATE people SET birth_date = :birth_date, birth_at = :occurred_at
-WHERE person = :person AND (birth_at IS NULL OR birth_at <= :occurred_at)
+
+
+def _newest(word: str, told_at: str) -> Statement:
+    return Statement(f"""
+UPDATE people SET {word}, {told_at} = :occurred_at
+WHERE person = :person AND ({told_at} IS NULL OR {told_at} <= :occurred_at)
 """)
+
+
+_BORN = _newest("birth_date = :birth_date", "birth_at")
 _ZONED = Statement("""
 UPDATE people SET zone_at = :occurred_at
 WHERE person = :person AND (zone_at IS NULL OR zone_at <= :occurred_at)
 """)
+_SETTLED = _newest("region = :region", "region_at")
+_LIMITS = _newest("day_gifts_limit = :day_gifts_limit, day_fen_limit = :day_fen_limit", "limits_at")
+_GIFT_LIMIT = _newest("gift_fen_limit = :gift_fen_limit", "gift_limit_at")
 _ZONE_NOW = Statement(f"SELECT {zone_at('p')}, p.zone FROM people p WHERE p.person = :person")
 _MOVE = Statement("""
 UPDATE people SET zone = :zone, zone_before = :zone_before, zone_from = :zone_from
 WHERE person = :person
-""")
-_SETTLED = Statement("""
-UPDATE people SET region = :region, region_at = :occurred_at
-WHERE person = :person AND (region_at IS NULL OR region_at <= :occurred_at)
-""")
-_LIMITS = Statement("""
-UPDATE people SET day_gifts_limit = :day_gifts_limit, day_fen_limit = :day_fen_limit,
-  limits_at = :occurred_at
-WHERE person = :person AND (limits_at IS NULL OR limits_at <= :occurred_at)
-""")
-_GIFT_LIMIT = Statement("""
-UPDATE people SET gift_fen_limit = :gift_fen_limit, gift_limit_at = :occurred_at
-WHERE person = :person AND (gift_limit_at IS NULL OR gift_limit_at <= :occurred_at)
 """)
 # A change at T splits what held then: up to T the old row, from T the new one, which lasts until
 # the next change that is known or, where it only confirms, as long as the old one did. An end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from string import ascii_letters
 
 from engine.domain.errors import PolicyError
 
@@ -30,7 +31,7 @@ def asserted_name(number: int) -> str:
     As short as can be: durable_rules reads every name byte by byte, and copies all of them into
     its answer for each rule that fires. That no two share a hash is checked with the ruleset.
     """
-    return f"a{number}"
+    return ascii_letters[number] if number < len(ascii_letters) else f"a{number}"
 
 
 def attribute_hash(attribute: str) -> int:

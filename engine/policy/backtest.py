@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 import orjson
 
+from engine.domain.clock import format_time
+from engine.domain.errors import PolicyError
 from engine.domain.verdicts import Effect, FactValue, PackRef, Verdict, fired_rules
 from engine.domain.versions import RecordedDecision, RecordedRow
 from engine.policy.backtest_report import BacktestReport
 from engine.policy.backtest_totals import Kind, Lacks, Showcase, Totals
+from engine.policy.catalogue import Row, picker
 from engine.policy.decisions import CATALOGUES
 from engine.policy.differing import Change, difference
 from engine.policy.generating import generate
@@ -59,6 +62,8 @@ def backtest(
 
     Raises
     ------
+    PolicyError
+        If a record is not what was recorded.
     LedgerUnavailable
         If the log cannot be read.
     """
@@ -66,7 +71,14 @@ def backtest(
     total = log.count(candidate.decides, since, until) if on_progress else None
     done = 0
     for part in log.recorded(candidate.decides, since, until):
-        replay.take(part)
+        try:
+            replay.take(part)
+        except orjson.JSONDecodeError as error:
+            last = RecordedDecision(*part[-1])
+            raise PolicyError(
+                f"a decision recorded up to {format_time(last.occurred_at)} is no JSON: {error}",
+                "it was changed in the database; leave it out with --since or --until",
+            ) from error
         done += len(part)
         if on_progress is not None:
             # More may have been recorded since they were counted.
@@ -89,8 +101,11 @@ class _Replay:
 
     def take(self, part: Sequence[RecordedRow]) -> None:
         """Replay some decisions."""
+        if not part:
+            return
         # A million times through here: every name is a local one and nothing is made twice.
-        loads, pick, mask = orjson.loads, self._generated.pick, self._generated.mask
+        loads, mask = orjson.loads, self._generated.mask
+        pick = self._picker(loads(RecordedDecision(*part[0]).facts))
         types, kinds = self._types, self._kinds
         for one in part:
             _, at, effect, fired, facts, _, _, pack_hash = one
@@ -135,6 +150,15 @@ class _Replay:
             packs=totals.packs(),
             examples=shown.examples(),
         )
+
+    def _picker(self, parsed: Mapping[str, FactValue]) -> Callable[[Mapping[str, FactValue]], Row]:
+        """Return what picks the facts by the very texts that the parser names them with.
+
+        It gives a name as the same object each time, and a dictionary finds its own object without
+        comparing texts: that halves the cost of picking. Other objects cost time, nothing else.
+        """
+        own = {name: name for name in parsed}
+        return picker([own.get(name, name) for name in self._generated.facts])
 
     def _bounded(self, values: Mapping[str, FactValue]) -> Answer:
         lacks = tuple(

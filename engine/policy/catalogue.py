@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from operator import itemgetter
-from typing import cast
 
 import orjson
 
@@ -134,9 +133,8 @@ class FactCatalogue:
         self.entries = tuple(_with_companions(entries))
         self._by_name = {entry.name: entry for entry in self.entries}
         self._check_entries()
-        names = [entry.name for entry in self.entries]
+        names = self._names = tuple(entry.name for entry in self.entries)
         index = {name: place for place, name in enumerate(names)}
-        self._width = len(names)
         self._row = picker(names)
         self._types = [entry.type.python for entry in self.entries]
         self._listed = tuple((index[e.name], frozenset(e.values)) for e in self.entries if e.values)
@@ -205,13 +203,12 @@ class FactCatalogue:
             if name not in values:
                 raise self._invalid(name, "is missing")
             value = values[name]
-            if entry.when_unknown is not None:
-                complete[name + _KNOWN] = value is not None
-                if value is None:
-                    value = entry.when_unknown
-            elif value is None:
+            stands = entry.when_unknown if value is None else value
+            if stands is None:
                 raise self._invalid(name, "must always be known")
-            complete[name] = str(value) if isinstance(value, StrEnum) else value
+            complete[name] = str(stands) if isinstance(stands, StrEnum) else stands
+            if entry.when_unknown is not None:
+                complete[known_name(name)] = value is not None
         if len(values) != len(self.supplied):
             supplied = {entry.name for entry in self.supplied}
             stray = next(name for name in values if name not in supplied)
@@ -228,36 +225,36 @@ class FactCatalogue:
             unknown without its conservative value.
         """
         given = facts.values
-        if len(given) != self._width:
+        # As `fact_set` orders them, or in any other order.
+        row = tuple(given.values()) if tuple(given) == self._names else self._ordered(given)
+        if [*map(type, row)] != self._types:
             raise self._first_fault(given)
         try:
-            row = self._row(given)
-        except KeyError:
-            raise self._first_fault(given) from None
-        if [*map(type, row)] != self._types or not self._writable(row):
-            raise self._first_fault(given)
+            # Refuses texts that are no UTF-8 and numbers beyond 53 bits faster than we could.
+            orjson.dumps(row, option=orjson.OPT_STRICT_INTEGER)
+        except orjson.JSONEncodeError:
+            if any(e.fault(v) for e, v in zip(self.entries, row, strict=True)):  # ±2^53 has none
+                raise self._first_fault(given) from None
         for place, allowed in self._listed:
             if row[place] not in allowed:
                 raise self._first_fault(given)
         for place in self._free:
-            if len(cast(str, row[place])) > LONGEST_TEXT:  # the types were just compared
+            text = row[place]
+            if isinstance(text, str) and len(text) > LONGEST_TEXT:
                 raise self._first_fault(given)
         for known, place, stand_in in self._unknowable:
             if not row[known] and row[place] != stand_in:
                 raise self._first_fault(given)
         return row
 
-    def _writable(self, row: Row) -> bool:
-        """Whether every number lies within ±2^53 and every text is UTF-8 of a sound length.
-
-        orjson refuses other texts and numbers beyond 53 bits faster than they could be looked
-        through here; ±2^53 themselves, which it refuses too, get a second look.
-        """
+    def _ordered(self, given: Mapping[str, FactValue]) -> Row:
         try:
-            orjson.dumps(row, option=orjson.OPT_STRICT_INTEGER)
-        except orjson.JSONEncodeError:
-            return all(e.fault(value) is None for e, value in zip(self.entries, row, strict=True))
-        return True
+            row = self._row(given)
+        except KeyError:
+            raise self._first_fault(given) from None
+        if len(given) != len(row):
+            raise self._first_fault(given)
+        return row
 
     def _first_fault(self, given: Mapping[str, FactValue]) -> FactsInvalid:
         """Say what `row` refused, slowly and exactly."""

@@ -37,10 +37,13 @@ MOST_COMPARISONS = 100
 FACT, SENTINEL = "fact", "sentinel"
 """The kinds of fact that the wrapper asserts."""
 
-WITNESS = "w"
+NAME_LENGTH = 3
+"""Characters of every rule name in the engine: an answer begins with one."""
+
+WITNESS = "wit"
 """Fires on every fact, so that silence is never mistaken for consent."""
 
-SENTINEL_RULE = "s"
+SENTINEL_RULE = "sen"
 """Fires once after creation: a ruleset that never fired cannot be deleted safely."""
 
 Term = dict[str, object]
@@ -90,8 +93,8 @@ def compile_rules(name: str, rules: Sequence[Rule]) -> tuple[Ruleset, ...]:
         found = alternatives(rule)
         if len(groups[-1]) + len(found) > MOST_ALTERNATIVES:
             groups.append({})
-        for number, alternative in enumerate(found):
-            groups[-1][f"r{index}.{number}"] = index, alternative
+        for alternative in found:
+            groups[-1][f"r{len(groups[-1]):02}"] = index, alternative
     return tuple(_ruleset(f"{name}_{n}", group) for n, group in enumerate(groups))
 
 

@@ -75,7 +75,7 @@ def difference(recorded: Verdict, surely: Verdict, possibly: Verdict) -> Differe
     elif stricter:
         answerable = _carrying(surely, recorded), surely.reasons
     else:
-        answerable = _carrying(recorded, possibly), recorded.reasons
+        answerable = _carrying(recorded, surely), recorded.reasons
     # What surely fires gives its reason only where nothing weightier may fire beside it.
     given = surely.reasons if settled else ()
     maybe = set(possibly.reasons) if settled else set(surely.reasons) | _reasons(undecided)

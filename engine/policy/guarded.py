@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import make_dataclass
-from functools import cache
+from functools import lru_cache
 
 import durable_rules_engine as durable
 import orjson
@@ -20,7 +20,14 @@ import orjson
 from engine.domain.errors import PolicyError
 from engine.policy.attribute_names import KIND, asserted_name
 from engine.policy.catalogue import FactCatalogue, Row, picker
-from engine.policy.compiling import FACT, SENTINEL, SENTINEL_RULE, WITNESS, Ruleset
+from engine.policy.compiling import (
+    FACT,
+    NAME_LENGTH,
+    SENTINEL,
+    SENTINEL_RULE,
+    WITNESS,
+    Ruleset,
+)
 
 Fired = frozenset[int]
 """The indices of the rules that fired."""
@@ -30,12 +37,21 @@ MOST_RETIRED = 64
 deleting an engine in an unknown state can end the process."""
 
 _SID, _ID = "0", "1"
-_IDENTITY = orjson.dumps({"id": _ID, "sid": _SID}).decode()
-_SENTINEL_FACT = orjson.dumps({"id": _ID, "sid": _SID, KIND: SENTINEL}).decode()
+_IDENTITY = orjson.dumps({"id": _ID}).decode()
+_SENTINEL_FACT = orjson.dumps({"id": _ID, KIND: SENTINEL}).decode()
 _ACCEPTED = 0
 _NOTHING: Fired = frozenset()
 _MOST_JUDGED = 4_096
+_OPENING = len('{""') + NAME_LENGTH
 _FAULTS = (durable.error, MemoryError, SystemError, ValueError, TypeError)
+
+
+def _opening(name: str) -> str:
+    """Return how an answer of the rule `name` begins."""
+    return f'{{"{name}"'
+
+
+_WITNESSED, _SENTINEL_FIRED = _opening(WITNESS), _opening(SENTINEL_RULE)
 
 
 class _Language:
@@ -46,38 +62,39 @@ class _Language:
         self.definition = ruleset.definition
         # Sentinel and witness can join every rule; one answer more means an endless loop.
         self.most_answers = len(ruleset.rules) + 3
-        self._rules: Mapping[str, int] = ruleset.rules
-        self._pick = picker([catalogue.place(fact) for fact in ruleset.facts])
-        self._asserted = _asserted_type(len(ruleset.facts))
+        self._rules = {_opening(name): index for name, index in ruleset.rules.items()}
+        read = {catalogue.place(fact): number for number, fact in enumerate(ruleset.facts)}
+        places = sorted(read)
+        # A row whose facts are all read need not be picked apart: `tuple` hands it on as it is.
+        self.pick = tuple if len(places) == len(catalogue.names) else picker(places)
+        self.asserted = _asserted_type(tuple(asserted_name(read[place]) for place in places))
         # Few sets of rules ever fire together, and what they mean never changes.
         self.judged: dict[tuple[str, ...], Fired] = {}
 
-    def fact(self, row: Row) -> str:
-        """Return one catalogue row as the engine is told it."""
-        return orjson.dumps(self._asserted(_ID, _SID, *self._pick(row), FACT)).decode()
-
     def judge(self, answers: tuple[str, ...]) -> Fired:
         """Return the rules behind an engine's answers, if these can be trusted."""
-        if WITNESS not in answers:
+        rules = set(answers) - {_WITNESSED}
+        if len(rules) == len(set(answers)):
             raise PolicyError("the rules engine did not prove that it read the facts")
-        names = set(answers)
-        if len(names) != len(answers) or not names <= {WITNESS, *self._rules}:
+        if len(rules) + 1 != len(answers) or not rules <= self._rules.keys():
             raise PolicyError("the rules engine reported a rule twice or one that is not there")
-        found = frozenset(self._rules[name] for name in names if name != WITNESS)
+        found = frozenset(map(self._rules.__getitem__, rules))
         if len(self.judged) < _MOST_JUDGED:
             self.judged[answers] = found
         return found
 
 
-@cache
-def _asserted_type(facts: int) -> Callable[..., object]:
-    """Return the type of an asserted fact with so many attributes.
+@lru_cache(maxsize=256)
+def _asserted_type(attributes: tuple[str, ...]) -> Callable[..., object]:
+    """Return the type of an asserted fact, to be called with the values of its attributes.
 
     orjson writes the fields of a dataclass in their order, and one is made faster than a dict. The
-    kind stands last: the witness then proves that the fact was read to its end.
+    kind stands last: the witness then proves that the fact was read to its end. Without a session
+    of its own a fact belongs to the session "0".
     """
-    names = ("id", "sid", *map(asserted_name, range(facts)), KIND)
-    return make_dataclass("Asserted", names, eq=False, repr=False)
+    constants = {"id": _ID, KIND: FACT}
+    names = (*attributes, *constants)
+    return make_dataclass("Asserted", names, namespace=constants, eq=False, repr=False)
 
 
 class _Engine:
@@ -85,20 +102,17 @@ class _Engine:
 
     def __init__(self, language: _Language) -> None:
         self._language = language
+        self._most_answers = language.most_answers
+        self._session: int | None = None
         self._handle: int = durable.create_ruleset(language.name, language.definition)
-        accepted, self._session = durable.assert_fact(self._handle, _SENTINEL_FACT)
-        if accepted != _ACCEPTED or self._drain() != (SENTINEL_RULE,):
+        if self._ask(_SENTINEL_FACT) != (_SENTINEL_FIRED,):
             raise PolicyError("a new rules engine did not fire its sentinel")
-        self._retract()
 
     def fired(self, row: Row) -> Fired:
         """Return which rules fire on one catalogue row."""
         language = self._language
-        accepted, session = durable.assert_fact(self._handle, language.fact(row))
-        if accepted != _ACCEPTED or session != self._session:
-            raise PolicyError(f"the rules engine did not accept the facts (result {accepted})")
-        answers = self._drain()
-        self._retract()
+        fact = language.asserted(*language.pick(row))
+        answers = self._ask(orjson.dumps(fact).decode())
         known = language.judged.get(answers)
         return language.judge(answers) if known is None else known
 
@@ -107,29 +121,37 @@ class _Engine:
         durable.delete_state(self._handle, _SID)
         durable.delete_ruleset(self._handle)
 
-    def _drain(self) -> tuple[str, ...]:
-        """Run the session's pending matches to the end and return the names of their rules.
+    def _ask(self, fact: str) -> tuple[str, ...]:
+        """Return how the answers on one fact begin, each with the name of a rule that fires.
 
-        Only after an accepted fact: `complete` without a started action ends the process.
+        Assert, start, complete to the end, retract, and in no other order: `complete` without a
+        started action ends the process, an action that is not completed locks the session.
         """
-        handle, session = self._handle, self._session
+        handle = self._handle
+        accepted, session = durable.assert_fact(handle, fact)
+        if accepted != _ACCEPTED or session != self._session:
+            self._begin(accepted, session)
         started = durable.start_action_for_state(handle, session)
         if started is None:
             raise PolicyError("the rules engine accepted the facts and answered nothing")
         answer: str | None = started[1]
-        names: list[str] = []
+        openings: list[str] = []
         while answer is not None:
             # The answer is {"name":{"m":{…}}} with the whole fact in it: cut, never parse.
-            names.append(answer[2 : answer.index('"', 2)])
-            if len(names) > self._language.most_answers:
+            openings.append(answer[:_OPENING])
+            if len(openings) > self._most_answers:
                 raise PolicyError("the rules engine goes on answering")
             answer = durable.complete_and_start_action(handle, session)
-        return tuple(names)
-
-    def _retract(self) -> None:
-        accepted, session = durable.retract_fact(self._handle, _IDENTITY)
-        if accepted != _ACCEPTED or session != self._session:
+        accepted, retracted = durable.retract_fact(handle, _IDENTITY)
+        if accepted != _ACCEPTED or retracted != session:
             raise PolicyError(f"the rules engine did not retract the facts (result {accepted})")
+        return tuple(openings)
+
+    def _begin(self, accepted: int, session: int) -> None:
+        """Remember the session that the first fact was accepted in; there is never another."""
+        if accepted != _ACCEPTED or self._session is not None:
+            raise PolicyError(f"the rules engine did not accept the facts (result {accepted})")
+        self._session = session
 
 
 class GuardedRules:

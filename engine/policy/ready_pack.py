@@ -50,7 +50,11 @@ class ReadyPack:
         PolicyError
             If the rules engine did anything unexpected.
         """
-        return [*map(self.verdict, self._rules.fired(rows))]
+        fired = self._rules.fired(rows)
+        try:
+            return [*map(self._remembered.__getitem__, fired)]
+        except KeyError:
+            return [*map(self.verdict, fired)]
 
     def verdict(self, fired: Fired) -> Verdict:
         """Return what follows from the rules with these indices having fired."""

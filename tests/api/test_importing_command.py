@@ -83,6 +83,7 @@ def test_import_command_reads_times_in_the_unit_given(
         (("--preset", "copenhagen"), "takes the folder"),
         (("--map", "sender"), "not of the form field=column"),
         (("--assume-consents", "fame"), "'fame' is not one of offers"),
+        (("--assume-consents", "offers,guardian"), "'guardian' is not one of offers"),
         (("--time-unit", "weeks"), "is not one of"),
         (("--max-bad", "-1"), "-1 is not in the range"),
         (("--gifts", "nowhere.csv"), "does not exist"),

@@ -30,6 +30,16 @@ def test_metrics_show_one_version_of_a_model_in_use() -> None:
     assert 'lishang_model_in_use{model="gifts",version="7"} 1.0' in text
 
 
+def test_metrics_count_retired_engines_once_each_and_never_back() -> None:
+    metrics, retired = Metrics(), [0]
+    metrics.follow_retired_engines(lambda: retired[0])
+    for told, expected in ((0, 0), (2, 2), (2, 2), (1, 2), (3, 3)):
+        retired[0] = told
+        metrics.count_retired_engines()
+        text = metrics.render().decode()
+        assert f"lishang_policy_engines_retired_total {expected}.0" in text
+
+
 def test_metrics_of_two_applications_are_apart() -> None:
     one, other = Metrics(), Metrics()
     one.anomaly("x")

@@ -457,6 +457,12 @@ _DOCUMENT = st.recursive(
 )
 
 
+def test_plain_documents_are_not_taken_in_by_an_escaped_colon() -> None:
+    # The colon that the dropped member had is made up for by one written as an escape.
+    assert plain_document(b'{"a": 1, "a": 2, "b": "\\u003a"}') is None
+    assert plain_document(b'{"a": 1, "b": ":"}') == {"a": 1, "b": ":"}
+
+
 @settings(max_examples=400)
 @given(_DOCUMENT, st.booleans())
 def test_plain_documents_name_no_member_twice(tree: object, ascii_only: bool) -> None:

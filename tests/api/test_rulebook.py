@@ -321,3 +321,17 @@ def test_later_start_with_an_unreadable_pack_decides_by_the_store(worker, settin
         assert checks(other)["policy"]["ok"]
         assert checks(other)["rulebook"]["ok"]
     assert any(line["event"] == "rules folder unreadable" for line in logs)
+
+
+def test_start_with_a_broken_version_in_service_refuses_until_it_is_rolled_back(
+    worker, settings, ship, by_hand
+) -> None:
+    ship(2)
+    by_hand(7, "no pack at all")
+    with _working(settings) as other:
+        assert status(other)[0] == 503
+        assert "gift_send@7" in str(checks(other)["policy"]["message"])
+        worker.shipping.rollback("gift_send", BOB, now())
+        other.rulebook.refresh()
+        assert deciding(other) == 2
+        assert status(other)[0] == 200

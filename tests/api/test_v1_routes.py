@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,13 @@ import pytest
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from api.app import create_app
 from api.settings import Settings
 from api.wiring import Services, build
 from engine.domain.clock import DAY, format_time, now
-from engine.ledger import tables
+from engine.ledger import decisions, tables
 from engine.ledger.keys import ApiKeys, Scope
 
 ITEM = {
@@ -92,6 +93,13 @@ def _send(client, auth, key: str = "k", **changed: str):
 
 def _codes(answer: Any) -> list[str]:
     return [reason["code"] for reason in answer.get_json()["reasons"]]
+
+
+def _facts(service: Services, answer: Any) -> Any:
+    with service.database.reading() as unit:
+        found = decisions.find(unit, answer.get_json()["decision_id"])
+    assert found is not None
+    return found.facts.values
 
 
 def test_check_answers_in_the_language_asked_for(client, auth) -> None:
@@ -246,6 +254,53 @@ def test_every_type_of_event_is_taken_and_effective_for_the_next_check(
     assert _codes(client.post("/v1/gifts/check", json=GIFT, headers=auth)) == ["OWN_LIMIT_REACHED"]
 
 
+def test_region_own_gift_limit_and_guardian_are_effective_for_the_next_check(
+    service, client, auth, friends
+) -> None:
+    limit = {"type": "limit", "person": "an", "day_gifts_limit": None, "day_fen_limit": None}
+    answer = _tell(
+        client,
+        auth,
+        {"type": "person", "id": "1", "person": "an", "region": "CN-HK"},
+        {"type": "consent", "id": "2", "person": "an", "purpose": "guardian", "granted": True},
+        {**limit, "id": "3", "gift_fen_limit": 899},
+        {**limit, "id": "4"},
+    )
+    assert answer.get_json() == {"accepted": 4, "repeated": 0}
+    known = _facts(service, client.post("/v1/gifts/check", json=GIFT, headers=auth))
+    assert (known["sender.region"], known["sender.guardian_consent"]) == ("CN-HK", True)
+    assert known["sender.gift_fen_limit"] == 899
+
+
+def test_moderation_is_taken_with_a_check_and_with_a_send(service, client, auth, friends) -> None:
+    body = {**GIFT, "moderation": "rejected"}
+    answers = (
+        client.post("/v1/gifts/check", json=body, headers=auth),
+        _send(client, auth, moderation="rejected"),
+    )
+    for answer in answers:
+        assert _facts(service, answer)["gift.moderation"] == "rejected"
+    assert _facts(service, _send(client, auth, "k2"))["gift.moderation_known"] is False
+    refused = client.post("/v1/gifts/check", json={**GIFT, "moderation": "seen"}, headers=auth)
+    assert refused.status_code == 422
+
+
+def test_moderation_is_a_part_of_what_an_idempotency_key_stands_for(
+    service, client, auth, friends
+) -> None:
+    first = _send(client, auth)
+    assert _send(client, auth).get_json() == first.get_json()
+    assert _send(client, auth, moderation="approved").status_code == 409
+    # A request that does not speak of moderation hashes as it did before it could.
+    before = (
+        b'{"sender":"an","recipient":"bo","item":"coffee","relation":"friend","scene":"chat",'
+        b'"language":"en","occasion":"none"}'
+    )
+    with service.database.reading() as unit:
+        [kept] = unit.execute(select(tables.idempotency.c.body_hash)).scalars()
+    assert kept == sha256(before).hexdigest()
+
+
 def test_gift_of_a_company_comes_from_a_bulk_order_only(client, auth) -> None:
     answer = client.post("/v1/gifts/check", json={**GIFT, "relation": "company"}, headers=auth)
     assert "SCENE_NOT_ALLOWED" in _codes(answer)
@@ -297,6 +352,10 @@ def test_readyz_is_503_while_no_pack_is_in_effect(database, tmp_path) -> None:
         ),
         ({"type": "person", "id": "1", "person": "an", "zone": "localtime"}, None),
         ({"type": "person", "id": "1", "person": "an", "zone": "Mars/Base"}, None),
+        (
+            {"type": "person", "id": "1", "person": "an", "region": "cn"},
+            "/events/0/person/region",
+        ),
         ({**_friendship("an", "an")}, "/events/0/friendship"),
         ({**_friendship("an", "bo"), "active": "yes"}, "/events/0/friendship/active"),
         ({"type": "unheard-of", "id": "1"}, "/events/0"),

@@ -180,11 +180,12 @@ def test_backtests_wait_for_their_turn_and_too_many_are_refused(bench: Bench) ->
     jobs = [bench.begin() for _ in range(MOST_AT_ONCE)]
     with pytest.raises(Conflict):
         bench.begin()
-    _first(
-        lambda: [bench.job.find(job.backtest).state for job in jobs],
-        lambda states: states.count(JobState.RUNNING) == 1,
-    )
+    signs = [bench.until(job, lambda found: found.alive_at > found.created_at) for job in jobs]
+    # Two signs of life later, whatever does not wait for its turn would have begun.
+    for job, sign in zip(jobs, signs, strict=True):
+        bench.until(job, lambda found, sign=sign: found.alive_at > sign.alive_at)
     states = [bench.job.find(job.backtest).state for job in jobs]
+    assert states.count(JobState.RUNNING) == 1
     assert states.count(JobState.WAITING) == MOST_AT_ONCE - 1
     bench.log.gate.set()
     assert {bench.until(job, lambda found: found.ended).state for job in jobs} == {JobState.DONE}

@@ -11,7 +11,7 @@ from sqlalchemy import event, func, select
 from engine.domain.clock import DAY, HOUR, local_date
 from engine.domain.errors import IdempotencyConflict, LishangError, UnknownReference
 from engine.domain.events import FriendshipChanged, LimitChanged, PersonChanged
-from engine.domain.gifts import GiftRequest, GiftState, Relation, Scene
+from engine.domain.gifts import GiftRequest, GiftState, Moderation, Relation, Scene
 from engine.domain.pair_state import DEFAULT_LAYOUT, Kind, from_bytes
 from engine.domain.ports import ModelRef, TieClass, TieScore
 from engine.domain.verdicts import Effect
@@ -163,7 +163,8 @@ def test_send_writes_gift_counters_stock_and_tie_together(gifting, world) -> Non
         answer.decision_id,
     )
     with world.database.reading() as unit:
-        counters = unit.execute(select(tables.counters)).all()
+        counted = select(tables.counters).where(tables.counters.c.day > 0)
+        counters = unit.execute(counted).all()
         [stock] = unit.execute(
             select(tables.items.c.stock).where(tables.items.c.item == "limited")
         ).scalars()
@@ -227,7 +228,9 @@ def test_held_gift_reserves_caps_but_is_no_tie_event(world, policy) -> None:
     world.item("watch", price_fen=100_000, tier="goods")
     gifting = Gifting(world.database, GiftPolicy(policy, NoModels()))
     _send(gifting, world, "k", GiftRequest("an", "bo", "watch"))
-    assert _count(world, tables.counters) == 3
+    with world.database.reading() as unit:
+        counted = unit.execute(select(func.sum(tables.counters.c.gifts))).scalar()
+    assert counted == 3
     assert _count(world, tables.ties) == 0
 
 
@@ -293,6 +296,32 @@ def test_change_of_zone_gives_no_new_day_and_no_new_cap(gifting, world) -> None:
         _send(gifting, world, f"k{n}")
     world.tell(PersonChanged("p", world.now, "an", None, "Pacific/Kiritimati"))
     assert _send(gifting, world, "more").reasons == ("DAILY_CAP_REACHED",)
+
+
+def test_facts_of_before_count_what_was_sent_a_moment_ago(gifting, world) -> None:
+    world.tell(PersonChanged("p", world.now - 3 * DAY, "bo", None, None, "CN-HK"))
+    _send(gifting, world, "k1")
+    _send(gifting, world, "k2", GiftRequest("bo", "an", "coffee"), at=world.now + 5)
+    answer = gifting.check(GiftRequest("bo", "an", "coffee"), world.now + 9).answer
+    with world.database.reading() as unit:
+        known = decisions.find(unit, answer.decision_id).facts.values
+    assert known["sender.hour_gifts_after"] == 2
+    assert known["sender.month_fen_after"] == 1_800
+    assert known["pair.back_fen_24h"] == 900
+    assert known["pair.fen_vs_habit_ppm"] == 1_000_000
+    assert known["pair.friends_days"] == 1
+    assert (known["sender.region"], known["sender.region_known"]) == ("CN-HK", True)
+    assert known["sender.account_days"] == 3
+
+
+def test_moderation_of_the_request_is_a_fact_of_its_decision(gifting, world) -> None:
+    for moderation in (None, *Moderation):
+        request = GiftRequest("an", "bo", "coffee", moderation=moderation)
+        answer = gifting.check(request, world.now).answer
+        with world.database.reading() as unit:
+            known = decisions.find(unit, answer.decision_id).facts.values
+        assert known["gift.moderation"] == (moderation or Moderation.PENDING).value
+        assert known["gift.moderation_known"] is (moderation is not None)
 
 
 def test_creators_own_gift_goes_to_that_creator_only(gifting, world) -> None:

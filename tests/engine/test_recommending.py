@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from engine.domain.clock import local_date
-from engine.domain.events import ConsentChanged, ItemTouched, PersonChanged
+from engine.domain.events import ConsentChanged, ItemTouched, LimitChanged, PersonChanged
 from engine.domain.gifts import Scene
 from engine.domain.people import Purpose
 from engine.domain.ports import GiftCandidate, ModelRef, RankedGift
@@ -169,6 +169,19 @@ def test_blocked_pair_learns_nothing_of_consent_even_when_nothing_is_affordable(
     world.tell(ConsentChanged("c", world.now - 1, "bo", Purpose.GIFT_SUGGESTIONS, True))
     after = _suggest(world, policy, Ranker(["coffee"]), poor)
     assert (before.notes, before.refusals) == (after.notes, after.refusals)
+
+
+def test_idea_that_needs_a_picture_is_suggested_before_there_is_one(world, policy) -> None:
+    world.item("photo-mug", kind="photo")
+    assert _items(_suggest(world, policy, Ranker(["photo-mug"]))) == ["photo-mug"]
+
+
+def test_own_limit_that_is_used_up_is_the_refusal_of_every_item(world, policy) -> None:
+    world.item("tea", price_fen=1_000)
+    world.tell(LimitChanged("l", world.now - 1, "an", 0, None))
+    assert _suggest(world, policy, Ranker(["coffee", "tea"])).refusals == ("OWN_LIMIT_REACHED",)
+    world.tell(LimitChanged("m", world.now, "an", None, 899))
+    assert _suggest(world, policy, Ranker(["coffee", "tea"])).refusals == ("OWN_LIMIT_REACHED",)
 
 
 def test_fault_of_the_only_item_is_no_refusal_of_the_pair(world, policy) -> None:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import orjson
 import pytest
 import yaml
 
-from engine.domain.errors import LedgerUnavailable
+from engine.domain.errors import LedgerUnavailable, PolicyError
 from engine.domain.verdicts import Effect, FactSet, FactValue, Verdict
 from engine.domain.versions import RecordedDecision, RecordedRow
 from engine.policy import backtest as module
@@ -207,7 +208,12 @@ def test_window_takes_its_first_instant_and_leaves_its_last(values: Callable[...
 
 def test_versions_that_had_decided_are_told_apart(values: Callable[..., Values]) -> None:
     other = pack_of(rule("cap", "sender.day_gifts_after > 9", "deny"), version=2)
-    records = [record(n, other if n in (2, 3) else CAP_10, values()) for n in range(5)]
+    # The middle one of the first version is of another kind, so that spans are joined.
+    prices = [900, 6_000, 900, 900, 900]
+    records = [
+        record(n, other if n in (2, 3) else CAP_10, values(gift__price_fen=price))
+        for n, price in enumerate(prices)
+    ]
     report = replay(CAP_10, *records)
     assert [(p.ref.version, p.decisions, p.first_at, p.last_at) for p in report.packs] == [
         (1, 3, 0, 4),
@@ -251,6 +257,15 @@ def test_log_that_breaks_off_gives_no_report(values: Callable[..., Values]) -> N
 
     with pytest.raises(LedgerUnavailable):
         backtest(CAP_10, Broken([record(1, CAP_10, values())]), None, None)
+
+
+@pytest.mark.parametrize("broken", [{"facts": b"{"}, {"fired": "[{"}])
+def test_record_that_is_no_json_is_named_by_its_time(
+    values: Callable[..., Values], broken: dict[str, Any]
+) -> None:
+    records = [record(n, CAP_10, values()) for n in range(3)]
+    with pytest.raises(PolicyError, match=r"up to 1970-01-01T00:00:00.000002Z is no JSON"):
+        replay(CAP_10, *records[:2], records[2]._replace(**broken))
 
 
 def test_missing_fact_that_decides_is_not_evaluable(values: Callable[..., Values]) -> None:
@@ -335,26 +350,35 @@ def test_fact_of_another_type_is_not_compared(values: Callable[..., Values], wro
     )
 
 
-def test_other_outputs_are_a_change_of_their_own() -> None:
+def settle(share: int, version: int, when: str = "gift.price_fen > 0") -> Pack:
+    then = {"set": {"settle.platform_ppm": share}}
+    return pack_of(rule("share", when, then), version=version, decides="gift_settle")
+
+
+@pytest.fixture
+def settled() -> Values:
+    """Some gift to be settled."""
     catalogue = CATALOGUES["gift_settle"]
-    entries = {entry.name: entry for entry in catalogue.supplied}
-    facts = catalogue.fact_set(
-        {
-            name: entry.when_unknown
-            if entry.when_unknown is not None
-            else {"bool": False, "int": 100, "text": (entry.values or ("tea",))[0]}[entry.type]
-            for name, entry in entries.items()
-        }
+    plain: dict[str, FactValue] = {"bool": False, "int": 100, "text": "tea"}
+    return catalogue.fact_set(
+        {e.name: e.values[0] if e.values else plain[e.type] for e in catalogue.supplied}
     ).values
-    fact = next(name for name, entry in entries.items() if entry.type == "int")
 
-    def settle(share: int, version: int) -> Pack:
-        then = {"set": {"settle.platform_ppm": share}}
-        return pack_of(rule("share", f"{fact} > 0", then), version=version, decides="gift_settle")
 
-    recorded = record(1, settle(250_000, 1), facts)
-    assert replay(settle(300_000, 2), recorded).changes[Change.OTHER_OUTPUTS] == 1
+def test_other_outputs_are_a_change_of_their_own(settled: Values) -> None:
+    recorded = record(1, settle(250_000, 1), settled)
+    report = replay(settle(300_000, 2), recorded)
+    assert report.changes[Change.OTHER_OUTPUTS] == 1
+    assert report.examples[0].change is Change.OTHER_OUTPUTS
     assert replay(settle(250_000, 3), recorded).changes[Change.UNCHANGED] == 1
+
+
+def test_outputs_that_rest_on_a_missing_fact_are_not_evaluable(settled: Values) -> None:
+    short = {name: value for name, value in settled.items() if name != "gift.price_fen"}
+    recorded = record(1, settle(250_000, 1), settled, short)
+    assert replay(settle(250_000, 2), recorded).changes[Change.NOT_EVALUABLE] == 1
+    other = settle(250_000, 2, "gift.relation == 'friend'")
+    assert replay(other, recorded).changes[Change.NOT_EVALUABLE] == 0
 
 
 def test_rules_recorded_before_outputs_existed_are_read(values: Callable[..., Values]) -> None:

@@ -10,8 +10,9 @@ import pytest
 from engine.domain.errors import PackInvalid
 from engine.domain.verdicts import FactSet
 from engine.policy.attribute_names import asserted_name, attribute_name
-from engine.policy.catalogue import FactCatalogue
+from engine.policy.catalogue import FactCatalogue, FactEntry, FactType
 from engine.policy.compiling import MOST_ALTERNATIVES, WITNESS, alternatives, compile_rules
+from engine.policy.evaluating import holds
 from engine.policy.guarded import GuardedRules
 from engine.policy.packs import Rule
 
@@ -100,3 +101,27 @@ def test_compile_rules_longest_alternative_still_matches(
     rows = [small.row(FactSet({**FACTS, "t.a": a, "t.b": 200})) for a in (4, 50, 102, 103)]
     assert [bool(fired) for fired in guarded.fired(rows)] == [True, False, False, True]
     guarded.close()
+
+
+def test_compile_rules_no_attribute_name_means_anything_to_the_engine(rule: MakeRule) -> None:
+    catalogue = FactCatalogue(
+        "many", [FactEntry(f"t.n{n}", FactType.INT, "test", "a number") for n in range(60)]
+    )
+    asked = [
+        text.format(a=f"t.n{n}", b=f"t.n{(n + 1) % 60}")
+        for n in range(60)
+        for text in ("{a} == 1", "{a} != 1", "{a} < 1", "{a} >= {b}", "{a} == {b} && {b} > 0")
+    ]
+    rules = [rule(f"r{n}", text, catalogue) for n, text in enumerate(asked)]
+    # One ruleset would hold 60 rules and so not all names: all facts are read by each.
+    read = rule("all", " && ".join(f"t.n{n} < 9" for n in range(60)), catalogue)
+    for start in range(0, 300, 50):
+        part = [read, *rules[start : start + 50]]
+        (ruleset,) = compile_rules("many", part)
+        assert len(ruleset.facts) == 60
+        guarded = GuardedRules((ruleset,), catalogue)
+        for shift in range(3):
+            values = {f"t.n{n}": (n + shift) % 3 for n in range(60)}
+            expected = {i for i, each in enumerate(part) if holds(each.condition, values)}
+            assert guarded.fired([catalogue.row(FactSet(values))]) == [expected]
+        guarded.close()

@@ -31,7 +31,7 @@ def test_decide_many_no_facts_gives_no_verdicts(engine: PolicyEngine) -> None:
 
 
 def test_verdict_deny_beats_review_beats_allow(engine: PolicyEngine, gift: Gift) -> None:
-    dear = {"gift.price_fen": 150_000}
+    dear = {"gift.price_fen": 150_000, "gift.tier": "goods"}
     review, deny = engine.decide_many(
         "gift_send", [gift(dear), gift({**dear, "gift.in_stock": False})], AT
     )

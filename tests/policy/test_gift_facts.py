@@ -77,10 +77,11 @@ def test_gift_facts_with_nothing_known_fit_the_catalogue() -> None:
     assert facts.values["gift.moderation"] == "pending"
 
 
-def test_item_facts_are_exactly_those_that_another_item_changes() -> None:
+def test_item_facts_and_amounts_are_exactly_what_another_item_changes() -> None:
     one = gift_facts(REQUEST, SITUATION, None, NOW)
     other = gift_facts(REQUEST, replace(SITUATION, item=BOX), None, NOW)
-    assert {name for name, value in one.items() if other[name] != value} == ITEM_FACTS
+    amounts = {name for name in one if name.endswith("_fen_after")}
+    assert {name for name, value in one.items() if other[name] != value} == ITEM_FACTS | amounts
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,13 @@ from engine.domain.clock import DAY, SECOND
 from engine.domain.errors import FileRefused, InvalidInput
 from engine.domain.pair_state import DEFAULT_LAYOUT, Kind, closed_form, from_bytes
 from engine.ledger.database import Database
-from training.importing import ImportOptions, ImportReport, NumericTimes, import_files
+from training.importing import (
+    RESEARCH_CONSENTS,
+    ImportOptions,
+    ImportReport,
+    NumericTimes,
+    import_files,
+)
 
 Write = Callable[..., Path]
 _TRIALS = count(1)
@@ -141,6 +147,70 @@ def test_import_of_every_kind_stores_what_the_files_say(database: Database, writ
         ("ann", "gift_suggestions", joined),
         ("ann", "offers", joined),
     ]
+
+
+def test_import_takes_regions_own_limits_guardians_and_odds(
+    database: Database, write: Write
+) -> None:
+    people = write(
+        "people.csv",
+        "person,region,gift_fen_limit,consents",
+        "ann,cn-hk,500,guardian;offers",
+        "bob,,,",
+    )
+    items = write(
+        "items.csv", "item,price_fen,odds_disclosed", "box,900,Yes", "bag,900,0", "tea,9,"
+    )
+    bring(database, people=people, items=items)
+    assert rows(database, "SELECT person, region, gift_fen_limit FROM people ORDER BY 1") == [
+        ("ann", "CN-HK", 500),
+        ("bob", None, None),
+    ]
+    assert rows(database, "SELECT item, odds_disclosed FROM items ORDER BY 1") == [
+        ("bag", False),
+        ("box", True),
+        ("tea", None),
+    ]
+    assert rows(database, "SELECT person, purpose, granted FROM consents ORDER BY 2") == [
+        ("ann", "guardian", True),
+        ("ann", "offers", True),
+    ]
+    # What is left out, or left empty, stays as it was.
+    newer = write("newer.csv", "person,region,gift_fen_limit", "ann,,700", "bob,DE,")
+    boxes = write("boxes.csv", "item,price_fen,odds_disclosed", "box,900,", "tea,9,false")
+    bring(database, people=newer, items=boxes)
+    assert rows(database, "SELECT region, gift_fen_limit FROM people ORDER BY person") == [
+        ("CN-HK", 700),
+        ("DE", None),
+    ]
+    assert rows(database, "SELECT item, odds_disclosed FROM items ORDER BY 1") == [
+        ("bag", False),
+        ("box", True),
+        ("tea", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "header", "row", "reason"),
+    [
+        ("people", "person,region", "ann,China", "not a region such as CN or CN-HK"),
+        ("people", "person,region", "ann,CN-", "not a region such as CN or CN-HK"),
+        ("people", "person,region", "ann,ß", "not a region such as CN or CN-HK"),
+        ("people", "person,gift_fen_limit", "ann,-1", "negative"),
+        ("items", "item,price_fen,odds_disclosed", "box,9,maybe", "not true or false"),
+    ],
+)
+def test_import_of_a_region_limit_or_truth_that_is_none_is_refused(
+    sqlite_database: Database, write: Write, kind: str, header: str, row: str, reason: str
+) -> None:
+    with pytest.raises(FileRefused, match=reason):
+        bring(sqlite_database, **{kind: write("bad.csv", header, row)})
+
+
+def test_import_may_not_assume_what_only_a_guardian_can_say() -> None:
+    assert "guardian" not in RESEARCH_CONSENTS
+    with pytest.raises(InvalidInput, match="no consent to 'guardian' can be assumed"):
+        ImportOptions(consents=("offers", "guardian"))
 
 
 def test_import_ties_equal_the_closed_form_over_the_log(database: Database, write: Write) -> None:

@@ -30,6 +30,8 @@ class BenchmarkReport:
     title: str
     metrics: Mapping[str, float]
     baselines: Mapping[str, float]
+    libraries: Sequence[str] = LIBRARIES
+    """Whose versions are told."""
 
 
 def environment(libraries: Sequence[str] = LIBRARIES) -> dict[str, str | int]:
@@ -64,7 +66,7 @@ def as_json(report: BenchmarkReport) -> str:
     content = {
         "metrics": _plain(report.metrics),
         "baselines": _plain(report.baselines),
-        "environment": environment(),
+        "environment": environment(report.libraries),
     }
     return json.dumps(content, indent=2, allow_nan=False)
 

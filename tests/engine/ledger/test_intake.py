@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from hashlib import sha256
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,6 +20,7 @@ from engine.domain.events import (
     Interacted,
     LimitChanged,
     PersonChanged,
+    Unsaid,
 )
 from engine.domain.gifts import GiftRequest
 from engine.domain.people import Purpose
@@ -164,6 +166,79 @@ def test_crossing_batches_about_the_same_people_all_go_in(world) -> None:
         list(pool.map(tell, range(24)))
     with world.database.reading() as unit:
         assert unit.execute(select(func.count()).select_from(tables.interactions)).scalar() == 96
+
+
+def test_gift_limit_stays_where_a_limit_event_does_not_speak_of_it(world) -> None:
+    world.tell(LimitChanged("l1", world.now - 9, "an", None, None, 700))
+    world.tell(LimitChanged("l2", world.now - 8, "an", 3, 5_000))
+    assert _situation(world).sender.gift_fen_limit == 700
+    # Told late, and about one limit only: the newer word on the others stands.
+    world.tell(LimitChanged("l3", world.now - 10, "an", 9, 9, 900))
+    sender = _situation(world).sender
+    assert (sender.day_gifts_limit, sender.gift_fen_limit) == (3, 700)
+    world.tell(LimitChanged("l4", world.now - 7, "an", 3, 5_000, None))
+    assert _situation(world).sender.gift_fen_limit is None
+
+
+def test_event_without_a_newer_field_is_the_event_it_was_before(world) -> None:
+    """The hashes are those of events received before there were regions and gift limits."""
+    world.tell(
+        PersonChanged("p", 5, "an", date(2000, 2, 29), "Europe/Berlin"),
+        LimitChanged("l", 5, "an", 3, None),
+    )
+    before = {
+        "p": "('PersonChanged', 'p', 5, 'an', datetime.date(2000, 2, 29), 'Europe/Berlin')",
+        "l": "('LimitChanged', 'l', 5, 'an', 3, None)",
+    }
+    with world.database.reading() as unit:
+        query = select(tables.received_events.c.event, tables.received_events.c.body_hash)
+        received = {row.event: row.body_hash for row in unit.execute(query)}
+    for event, content in before.items():
+        assert received[event] == sha256(content.encode()).hexdigest()
+    for told in (
+        PersonChanged("p", 5, "an", date(2000, 2, 29), "Europe/Berlin", "CN"),
+        LimitChanged("l", 5, "an", 3, None, None),
+    ):
+        with pytest.raises(Conflict):
+            world.tell(told)
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    told=st.lists(
+        st.tuples(
+            st.integers(1, 60),
+            st.sampled_from([None, "CN", "CN-HK", "DE"]),
+            st.sampled_from([Unsaid.UNSAID, None, 0, 700]),
+        ),
+        unique_by=lambda said: said[0],
+        max_size=6,
+    ),
+    order=st.randoms(use_true_random=False),
+)
+def test_region_and_gift_limit_are_what_was_said_last_in_whatever_order_it_came(
+    sqlite_database, told, order
+) -> None:
+    with sqlite_database.writing() as unit:
+        for table in (tables.people, tables.received_events):
+            unit.execute(delete(table))
+    shuffled = [*told]
+    order.shuffle(shuffled)
+    for n, (at, region, limit) in enumerate(shuffled):
+        with sqlite_database.writing() as unit:
+            events = [
+                PersonChanged(f"p{n}", at, "an", None, None, region),
+                LimitChanged(f"l{n}", at, "an", None, None, limit),
+            ]
+            intake.receive(unit, events, 100)
+    with sqlite_database.reading() as unit:
+        found = unit.execute(select(tables.people.c.region, tables.people.c.gift_fen_limit))
+        row = found.one_or_none()
+    regions = [region for _, region, _ in sorted(told) if region is not None]
+    limits = [limit for _, _, limit in sorted(told, key=lambda said: said[0])]
+    said = [limit for limit in limits if limit is not Unsaid.UNSAID]
+    expected = (regions[-1] if regions else None, said[-1] if said else None)
+    assert (tuple(row) if row else (None, None)) == expected
 
 
 CHANGES = st.lists(
