@@ -54,21 +54,19 @@ WHERE person = :person AND (joined_at IS NULL OR joined_at > :occurred_at)
 """)
 
 
-def _newest(word: str, told_at: str) -> Statement:
+def _newest(told_at: str, *columns: str) -> Statement:
+    said = "".join(f"{column} = :{column}, " for column in columns)
     return Statement(f"""
-UPDATE people SET {word}, {told_at} = :occurred_at
+UPDATE people SET {said}{told_at} = :occurred_at
 WHERE person = :person AND ({told_at} IS NULL OR {told_at} <= :occurred_at)
 """)
 
 
-_BORN = _newest("birth_date = :birth_date", "birth_at")
-_ZONED = Statement("""
-UPDATE people SET zone_at = :occurred_at
-WHERE person = :person AND (zone_at IS NULL OR zone_at <= :occurred_at)
-""")
-_SETTLED = _newest("region = :region", "region_at")
-_LIMITS = _newest("day_gifts_limit = :day_gifts_limit, day_fen_limit = :day_fen_limit", "limits_at")
-_GIFT_LIMIT = _newest("gift_fen_limit = :gift_fen_limit", "gift_limit_at")
+_BORN = _newest("birth_at", "birth_date")
+_ZONED = _newest("zone_at")
+_SETTLED = _newest("region_at", "region")
+_LIMITS = _newest("limits_at", "day_gifts_limit", "day_fen_limit")
+_GIFT_LIMIT = _newest("gift_limit_at", "gift_fen_limit")
 _ZONE_NOW = Statement(f"SELECT {zone_at('p')}, p.zone FROM people p WHERE p.person = :person")
 _MOVE = Statement("""
 UPDATE people SET zone = :zone, zone_before = :zone_before, zone_from = :zone_from
