@@ -22,7 +22,7 @@ from engine.domain.ports import (
     RankedGift,
 )
 from engine.domain.situations import ITEM_FACTS
-from engine.domain.verdicts import DecisionRecord
+from engine.domain.verdicts import DecisionRecord, Effect
 from engine.gift_policy import DecidedGift, GiftPolicy, PairReading
 from engine.ledger import decisions, histories
 from engine.ledger.database import Database, Unit
@@ -126,8 +126,11 @@ class Recommending:
         return dict(zip(items, decided, strict=True))
 
     def _pair_refusals(self, decided: dict[str, DecidedGift]) -> tuple[str, ...]:
-        """Return the reasons, shared by all items, of rules that ask nothing about the item."""
-        if not decided:
+        """Return the reasons, shared by all items, of rules that ask nothing about the item.
+
+        Only of denials: nothing was sent that could be held for review.
+        """
+        if not decided or any(d.verdict.effect is not Effect.DENY for d in decided.values()):
             return ()
         first = next(iter(decided.values()))
         traces = self._policy.engine.explain(first.verdict, first.facts)

@@ -168,8 +168,10 @@ def test_send_without_an_idempotency_key_is_422_and_sends_nothing(client, auth, 
 
 
 def test_concurrent_sends_over_http_stop_exactly_at_the_cap(service, auth, client, friends) -> None:
+    app = create_app(Settings(), service)
+
     def send(n: int) -> int:
-        return _send(create_app(Settings(), service).test_client(), auth, f"k{n}").status_code
+        return _send(app.test_client(), auth, f"k{n}").status_code
 
     with ThreadPoolExecutor(6) as pool:
         statuses = list(pool.map(send, range(16)))
