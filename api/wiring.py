@@ -10,7 +10,7 @@ from flask import current_app
 
 from api.health import Check
 from api.metrics import Metrics
-from api.rulebook import Rulebook
+from api.rulebook import SILENT_SECONDS, Rulebook
 from api.settings import Settings
 from api.shadowing import ShadowCounts
 from api.shelf import Shelf
@@ -102,6 +102,11 @@ class Services:
         return f"{packs}; engines retired after an anomaly: {self.policy.retired_engines}"
 
     def _rulebook(self) -> str:
+        silent = self.rulebook.silent_seconds
+        if silent > SILENT_SECONDS:
+            raise PolicyError(
+                f"has not looked for {silent:.0f} s", "what was in service stays; restart it"
+            )
         faults = self.rulebook.faults
         if faults:
             told = "; ".join(f"{kind}: {why}" for kind, why in faults.items())

@@ -126,22 +126,28 @@ class Recommending:
         return dict(zip(items, decided, strict=True))
 
     def _pair_refusals(self, decided: dict[str, DecidedGift]) -> tuple[str, ...]:
-        """Return the reasons, shared by all items, of rules that ask nothing about the item.
+        """Return what anyone may be told of every item alike and not of the items.
 
-        Only of denials: nothing was sent that could be held for review.
+        Only of denials: nothing was sent that could be held for review. What is told of each item
+        is what a check of it tells, so it says nothing of a block or an age that a check would not.
         """
         if not decided or any(d.verdict.effect is not Effect.DENY for d in decided.values()):
             return ()
+        engine = self._policy.engine
+        told = [
+            [reason.code for reason in engine.public_reasons(one.verdict.reasons, "en")]
+            for one in decided.values()
+        ]
+        shared = frozenset.intersection(*map(frozenset, told))
         first = next(iter(decided.values()))
-        traces = self._policy.engine.explain(first.verdict, first.facts)
-        about_pair = {
-            trace.rule
-            for trace in traces
-            if not any(c.attribute in ITEM_FACTS for c in trace.conditions)
+        asks_item = {
+            trace.rule: any(c.attribute in ITEM_FACTS for c in trace.conditions)
+            for trace in engine.explain(first.verdict, first.facts)
         }
-        fired = {f.reason for f in first.verdict.fired if f.rule in about_pair}
-        shared = frozenset.intersection(*(frozenset(o.verdict.reasons) for o in decided.values()))
-        return tuple(r for r in first.verdict.reasons if r in fired and r in shared)
+        about_item = {f.reason for f in first.verdict.fired if asks_item[f.rule]}
+        about_pair = {f.reason for f in first.verdict.fired if not asks_item[f.rule]}
+        # A coarse code is no rule's own reason: it is told whatever it stands for.
+        return tuple(code for code in told[0] if code in shared - (about_item - about_pair))
 
 
 def _context(unit: Unit, wish: Wish, profiled: frozenset[str], at: int) -> GiftContext:

@@ -7,14 +7,19 @@ somebody else → roll back. Every step is one transaction; running workers foll
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import orjson
-
-from engine.domain.errors import InvalidInput, PolicyError, UnknownReference
-from engine.domain.pack_life import SEED, Action, Actor, PackEvent, StoredVersion
+from engine.domain.errors import PolicyError, UnknownReference
+from engine.domain.pack_life import (
+    SEED,
+    Action,
+    Actor,
+    Change,
+    PackEvent,
+    Seeding,
+    StoredVersion,
+)
 from engine.domain.verdicts import PackRef
 from engine.ledger import packs as ledger
 from engine.ledger.database import Database, Unit
@@ -23,33 +28,17 @@ from engine.policy.cases import cases_in
 from engine.policy.catalogue import FactCatalogue
 from engine.policy.decisions import CATALOGUES
 from engine.policy.engine import PolicyEngine
+from engine.policy.evidence import backtest_found, check_report
 from engine.policy.folder import packs_in, reasons_in
 from engine.policy.new_versions import draft_of, kept_already, seed_of, unpublished, unseeded
-from engine.policy.publishing import Plan, plan_enforcement, plan_rollback, plan_shadow, state_after
-
-
-@dataclass(frozen=True, slots=True)
-class Seeding:
-    """What became of the packs of the rules folder."""
-
-    seeded: tuple[PackRef, ...] = ()
-    """Kept and enforced just now."""
-    unpublished: tuple[PackRef, ...] = ()
-    """Not kept, though their decisions have versions: they decide nothing until published."""
-    fault: str | None = None
-    """Why the folder could not be read; without meaning for what the store holds already."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What enforcing, rolling back or putting into shadow changed."""
-
-    version: StoredVersion | None
-    """As it is now; None where a rollback only took a version away."""
-    retired: tuple[PackRef, ...] = ()
-    shadows_ended: tuple[PackRef, ...] = ()
-    decides_from: int | None = None
-    """The first instant (microseconds) at which the version decides."""
+from engine.policy.publishing import (
+    Plan,
+    check_backtest,
+    plan_enforcement,
+    plan_shadow,
+    state_after,
+)
+from engine.policy.rolling_back import plan_rollback
 
 
 class Shipping:
@@ -156,37 +145,43 @@ class Shipping:
         UnknownReference
             If there is no such version.
         Conflict
-            If it is or was enforced: what its approver saw does not change.
+            If it is or was in shadow: what its approver goes by does not change.
         InvalidInput
             If the report is no JSON object.
         """
-        _check_report(report_json)
+        check_report(report_json)
         with self._store.changing() as unit:
             found = _require(unit, pack, version)
-            state_after(found, Action.BACKTESTED)
+            check_backtest(found)
             ledger.attach(unit, found.ref, report_json)
             ledger.note(unit, found.ref, Action.BACKTESTED, actor, at)
         return replace(found, backtest=report_json)
 
-    def shadow(self, pack: str, version: int, actor: Actor, at: int) -> Change:
+    def shadow(
+        self, pack: str, version: int, actor: Actor, at: int, without_history: bool = False
+    ) -> Change:
         """Evaluate a version beside what decides; any other shadow of the pack ends.
+
+        `without_history` admits a backtest that had no decision to replay; history shows it.
 
         Raises
         ------
         UnknownReference
             If there is no such version.
         Conflict
-            If its state forbids it or no backtest's report is attached.
+            If its state forbids it, no backtest's report is attached, or it replayed nothing.
         PackInvalid
             If this code cannot decide by it any more.
         """
         with self._store.changing() as unit:
             found = _require(unit, pack, version)
-            plan = plan_shadow(found, ledger.versions(unit, pack))
+            plan = plan_shadow(found, ledger.versions(unit, pack), without_history)
             self._check_usable(found)
             _end_shadows(unit, plan, actor, at)
-            ledger.move(unit, found.ref, state_after(found, Action.SHADOWED))
-            ledger.note(unit, found.ref, Action.SHADOWED, actor, at)
+            replayed = backtest_found(found.backtest or "").decisions
+            done = Action.SHADOWED if replayed else Action.SHADOWED_WITHOUT_HISTORY
+            ledger.move(unit, found.ref, state_after(found, done))
+            ledger.note(unit, found.ref, done, actor, at)
             return Change(_require(unit, pack, version), (), _refs(plan.end_shadow))
 
     def enforce(self, pack: str, version: int, approver: Actor, at: int) -> Change:
@@ -207,7 +202,7 @@ class Shipping:
             return self._carry_out(unit, plan, Action.ENFORCED, approver, at)
 
     def rollback(self, pack: str, approver: Actor, at: int, to: int | None = None) -> Change:
-        """Let a version decide again that did before; see `publishing.plan_rollback`.
+        """Let a version decide again that did before; see `rolling_back.plan_rollback`.
 
         Raises
         ------
@@ -220,7 +215,9 @@ class Shipping:
             own = ledger.versions(unit, pack)
             if not own:
                 raise UnknownReference(f"no pack {pack!r} is kept", "lishang rules history")
-            plan = plan_rollback(pack, ledger.deciding(unit, own[0].decides), approver, at, to)
+            decides = own[0].decides
+            known, history = ledger.deciding(unit, decides), ledger.events_deciding(unit, decides)
+            plan = plan_rollback(pack, known, history, approver, at, to)
             return self._carry_out(unit, plan, Action.ROLLED_BACK_TO, approver, at)
 
     def find(self, pack: str, version: int) -> StoredVersion:
@@ -238,8 +235,17 @@ class Shipping:
         return _known(self._store.find_by_hash(pack_hash), f"version with the hash {pack_hash}")
 
     def versions(self, pack: str | None = None) -> list[StoredVersion]:
-        """Return the versions of `pack`, or of every pack, by pack and number."""
-        return self._store.versions(pack)
+        """Return the versions of `pack`, or of every pack, by pack and number.
+
+        Raises
+        ------
+        UnknownReference
+            If none of `pack` is kept.
+        """
+        found = self._store.versions(pack)
+        if pack is not None and not found:
+            raise UnknownReference(f"no pack {pack!r} is kept", "lishang rules history")
+        return found
 
     def events(self, pack: str | None = None) -> list[PackEvent]:
         """Return what was done to `pack`, or to every pack, oldest first."""
@@ -251,9 +257,12 @@ class Shipping:
     def _carry_out(
         self, unit: Unit, plan: Plan, action: Action, approver: Actor, at: int
     ) -> Change:
-        for version in plan.retire:
-            ledger.move(unit, version.ref, state_after(version, Action.RETIRED))
-            ledger.note(unit, version.ref, Action.RETIRED, approver, at)
+        gone = [(version, Action.RETIRED) for version in plan.retire]
+        if plan.roll_back is not None:
+            gone.insert(0, (plan.roll_back, Action.ROLLED_BACK))
+        for version, done in gone:
+            ledger.move(unit, version.ref, state_after(version, done))
+            ledger.note(unit, version.ref, done, approver, at)
         _end_shadows(unit, plan, approver, at)
         enforced = plan.enforce
         if enforced is not None:
@@ -265,7 +274,14 @@ class Shipping:
             ledger.enforce(unit, enforced.ref, approver, max(at, newest + 1))
             ledger.note(unit, enforced.ref, action, approver, at)
             enforced = _require(unit, enforced.ref.pack, enforced.ref.version)
-        return Change(enforced, _refs(plan.retire), _refs(plan.end_shadow), plan.decides_from)
+        return Change(
+            enforced,
+            _refs(version for version, _ in gone),
+            _refs(plan.end_shadow),
+            plan.decides_from,
+            plan.decides_until,
+            None if plan.successor is None else plan.successor.ref,
+        )
 
 
 def _end_shadows(unit: Unit, plan: Plan, actor: Actor, at: int) -> None:
@@ -286,11 +302,3 @@ def _known(version: StoredVersion | None, named: str) -> StoredVersion:
 
 def _refs(versions: Iterable[StoredVersion]) -> tuple[PackRef, ...]:
     return tuple(version.ref for version in versions)
-
-
-def _check_report(report: str) -> None:
-    read = None
-    with suppress(orjson.JSONDecodeError):
-        read = orjson.loads(report)
-    if not isinstance(read, dict):
-        raise InvalidInput("the backtest's report is no JSON object")

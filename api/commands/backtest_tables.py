@@ -11,7 +11,7 @@ from engine.domain.clock import format_time
 from engine.policy.backtest_report import BacktestReport, Shift
 from engine.policy.differing import Change
 
-_SAID = {
+SAID = {
     Change.NEWLY_BLOCKED: "newly blocked",
     Change.NEWLY_HELD: "newly held for review",
     Change.NEWLY_ALLOWED: "newly allowed",
@@ -20,6 +20,7 @@ _SAID = {
     Change.UNCHANGED: "unchanged",
     Change.NOT_EVALUABLE: "not evaluable",
 }
+"""Each change in words."""
 _CHANGES = (
     Change.NEWLY_BLOCKED,
     Change.NEWLY_HELD,
@@ -72,7 +73,7 @@ def _show_changes(report: BacktestReport) -> None:
         ("change", "decisions", "share"),
         [
             (said, _n(report.changes[change]), f"{report.changes[change] / whole:.2%}")
-            for change, said in _SAID.items()
+            for change, said in SAID.items()
         ],
     )
 
@@ -98,7 +99,7 @@ def _show_shifts(kind: str, verb: str, shifts: Iterable[Shift]) -> None:
             "newly",
             "no longer",
             "not evaluable",
-            *(_SAID[change] for change in _CHANGES),
+            *(SAID[change] for change in _CHANGES),
         ),
         [
             (
@@ -124,7 +125,7 @@ def _show_examples(report: BacktestReport) -> None:
             (
                 example.decision_id,
                 format_time(example.occurred_at),
-                _SAID[example.change],
+                SAID[example.change],
                 example.before.value,
                 "?" if example.now is None else example.now.value,
                 ", ".join(example.newly_fires),

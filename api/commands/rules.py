@@ -19,6 +19,7 @@ RULES: Final[dict[str, Subcommand]] = {
     "enforce": Subcommand("api.commands.rules_ship:enforce", "Let a version decide."),
     "rollback": Subcommand("api.commands.rules_ship:rollback", "Let an earlier version decide."),
     "diff": Subcommand("api.commands.rules_ship:diff", "Show what differs between versions."),
+    "show": Subcommand("api.commands.rules_show:show", "Show a version and its reports."),
     "history": Subcommand("api.commands.rules_ship:history", "Show what became of a pack."),
 }
 """Every subcommand of `rules`."""

@@ -11,13 +11,17 @@ from pydantic import JsonValue
 
 from api.commands.tables import show_table
 from engine.domain.verdicts import FactValue
-from engine.policy.catalogue import FactCatalogue, FactEntry, FactType, Output, known_name
+from engine.policy.catalogue import FactCatalogue, known_name
 from engine.policy.decisions import CATALOGUES
+from engine.policy.entries import GREATEST_NUMBER, FactEntry, FactType, Output
 from engine.policy.pack_schema import schema_text
 
 Form = Literal["table", "json", "markdown"]
 
-_FACTS = ("fact", "type", "unit", "supplier", "derived by", "unknown", "values", "description")
+_FACTS = (
+    *("fact", "type", "unit", "supplier", "derived by", "unknown", "range or values"),
+    "description",
+)
 _OUTPUTS = ("output", "type", "unit", "range or values", "description")
 
 _PAGE = """\
@@ -29,7 +33,9 @@ written by `lishang rules facts --format markdown > docs/facts.md`.
 **Unknown** is the conservative value that stands for a fact nobody knows. Such a fact comes with
 a second one, `…_known`, which is false then: a rule that means only what is known asks both. A
 fact without a value there is always known. **Derived by** names the function that computes a fact
-from what its supplier gives. Numbers are whole: money in fen, shares in ppm (parts per million).
+from what its supplier gives. Numbers are whole: money in fen, shares in ppm (parts per million). A
+number outside its range is refused before a rule sees it, and lint counts on that:
+`gift.price_fen < 0` never fires. Without a range a number lies within ±2^53.
 
 ## In an editor
 
@@ -126,15 +132,21 @@ def _fact_cells(entry: FactEntry) -> list[str]:
         entry.supplier,
         entry.derived_by,
         "" if entry.when_unknown is None else _said(entry.when_unknown),
-        ", ".join(entry.values),
+        ", ".join(entry.values) or _range(entry),
         entry.description,
     ]
 
 
 def _output_cells(output: Output) -> list[str]:
-    within = f"{output.least} to {output.greatest}" if output.type is FactType.INT else ""
-    allowed = ", ".join(output.values) or within
+    allowed = ", ".join(output.values) or _range(output)
     return [output.name, output.type.value, output.unit, allowed, output.description]
+
+
+def _range(number: FactEntry | Output) -> str:
+    """Return where a number lies, as far as it is no matter of course; nothing of what is none."""
+    above = f"from {number.least}" if number.least > -GREATEST_NUMBER else ""
+    below = f"to {number.greatest}" if number.greatest < GREATEST_NUMBER else ""
+    return f"{above} {below}".strip()
 
 
 def _said(value: FactValue) -> str:
@@ -150,19 +162,24 @@ def _fact_json(entry: FactEntry) -> dict[str, JsonValue]:
         "derived_by": entry.derived_by or None,
         "when_unknown": entry.when_unknown,
         "known_by": known_name(entry.name) if entry.may_be_unknown else None,
+        **_range_json(entry),
         "values": [*entry.values],
         "description": entry.description,
     }
 
 
+def _range_json(entry: FactEntry | Output) -> dict[str, JsonValue]:
+    if entry.type is not FactType.INT:
+        return {"least": None, "greatest": None}
+    return {"least": entry.least, "greatest": entry.greatest}
+
+
 def _output_json(output: Output) -> dict[str, JsonValue]:
-    number = output.type is FactType.INT
     return {
         "name": output.name,
         "type": output.type.value,
         "unit": output.unit,
-        "least": output.least if number else None,
-        "greatest": output.greatest if number else None,
+        **_range_json(output),
         "values": [*output.values],
         "description": output.description,
     }

@@ -11,14 +11,14 @@ from api.commands.context import Context
 from api.commands.pack_diff_text import lines_of
 from api.commands.shipping import actor, key_option, named_version, shipping
 from api.commands.tables import show_table
+from api.commands.version_words import told_backtest, told_window, version_row
 from engine.domain.clock import format_time, now
 from engine.domain.errors import InvalidInput
-from engine.domain.pack_life import PackEvent, PackState, StoredVersion
+from engine.domain.pack_life import Change, PackEvent, PackState
 from engine.domain.verdicts import PackRef
 from engine.ledger.keys import Scope
 from engine.policy.folder import text_of
 from engine.policy.pack_diff import diff as compare
-from engine.shipping import Change
 
 _FORMAT = click.option(
     "--format",
@@ -51,15 +51,18 @@ def publish(context: Context, files: tuple[Path, ...], key: str | None) -> None:
 
 @click.command()
 @click.argument("version", metavar="PACK@VERSION")
+@click.option("--without-history", is_flag=True, help="Though its backtest replayed nothing.")
 @key_option
 @click.pass_obj
-def shadow(context: Context, version: str, key: str | None) -> None:
+def shadow(context: Context, version: str, without_history: bool, key: str | None) -> None:
     """Evaluate a version beside what decides, without a say; needs a backtest's report.
 
     Asks for a key that carries policy:write.
     """
     author = actor(context, key, Scope.POLICY_WRITE)
-    _say(shipping(context).shadow(*named_version(version), author, now()), "is in shadow")
+    named = named_version(version)
+    change = shipping(context).shadow(*named, author, now(), without_history)
+    _say(change, "is in shadow")
 
 
 @click.command()
@@ -72,7 +75,10 @@ def enforce(context: Context, version: str, key: str | None) -> None:
     Asks for a key that carries policy:approve and is not the author's.
     """
     approver = actor(context, key, Scope.POLICY_APPROVE)
-    _say(shipping(context).enforce(*named_version(version), approver, now()), "is enforced")
+    change = shipping(context).enforce(*named_version(version), approver, now())
+    _say(change, "is enforced")
+    if change.version is not None:
+        click.echo(told_backtest(change.version))
 
 
 @click.command()
@@ -112,7 +118,10 @@ def history(context: Context, pack: str | None, form: str) -> None:
     job = shipping(context)
     versions, events = job.versions(pack), job.events(pack)
     if form == "json":
-        told = {"versions": [_row(v) for v in versions], "events": [_event(e) for e in events]}
+        told = {
+            "versions": [version_row(v) for v in versions],
+            "events": [_event(e) for e in events],
+        }
         click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2))
         return
     show_table(
@@ -121,7 +130,7 @@ def history(context: Context, pack: str | None, form: str) -> None:
             (
                 f"{version.ref.pack}@{version.ref.version}",
                 version.state.value,
-                _window(version),
+                told_window(version),
                 version.author.name,
                 version.approver.name if version.approver else "–",
                 version.ref.hash[:_HASH_SHOWN],
@@ -159,6 +168,9 @@ def _say(change: Change, what: str) -> None:
         click.echo(f"{change.version} {what}")
         if change.decides_from is not None:
             click.echo(f"it decides from {format_time(change.decides_from)}")
+        if change.decides_until is not None:
+            then = "" if change.successor is None else f", then {_named(change.successor)}"
+            click.echo(f"it decides until {format_time(change.decides_until)}{then}")
     for ref in change.retired:
         click.echo(f"{_named(ref)} is retired")
     for ref in change.shadows_ended:
@@ -167,30 +179,6 @@ def _say(change: Change, what: str) -> None:
 
 def _named(ref: PackRef) -> str:
     return f"{ref.pack} version {ref.version}"
-
-
-def _window(version: StoredVersion) -> str:
-    ends = "" if version.effective_until is None else format_time(version.effective_until)
-    return f"{format_time(version.effective_from)} – {ends}".rstrip()
-
-
-def _row(version: StoredVersion) -> dict[str, object]:
-    approver = version.approver
-    return {
-        "pack": version.ref.pack,
-        "version": version.ref.version,
-        "decides": version.decides,
-        "state": version.state.value,
-        "hash": version.ref.hash,
-        "effective_from": format_time(version.effective_from),
-        "effective_until": _time(version.effective_until),
-        "author": {"key": version.author.id, "name": version.author.name},
-        "published_at": format_time(version.published_at),
-        "backtested": version.backtest is not None,
-        "shadowed": version.shadowed,
-        "approver": None if approver is None else {"key": approver.id, "name": approver.name},
-        "enforced_at": _time(version.enforced_at),
-    }
 
 
 def _event(event: PackEvent) -> dict[str, object]:
@@ -202,7 +190,3 @@ def _event(event: PackEvent) -> dict[str, object]:
         "action": event.action.value,
         "by": {"key": event.actor.id, "name": event.actor.name},
     }
-
-
-def _time(at: int | None) -> str | None:
-    return None if at is None else format_time(at)

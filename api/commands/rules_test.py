@@ -11,9 +11,9 @@ import orjson
 
 from api.commands.context import Context
 from engine.domain.errors import PolicyError
-from engine.policy.cases import CASES_FOLDER, Case, cases_in
+from engine.policy.cases import Case, cases_in
 from engine.policy.decisions import CATALOGUES
-from engine.policy.folder import packs_in, reasons_in, text_of
+from engine.policy.folder import CASES_FOLDER, packs_in, reasons_in, text_of
 from engine.policy.packs import Pack, read_pack
 from engine.policy.proving import Proof, concerning, prove
 from engine.policy.reasons import REASONS_FILE, ReasonCatalogue

@@ -12,8 +12,9 @@ import yaml
 
 from engine.domain.errors import InvalidInput
 from engine.domain.verdicts import FactSet, FactValue
-from engine.policy.catalogue import FactCatalogue, FactEntry, FactType
+from engine.policy.catalogue import FactCatalogue
 from engine.policy.engine import PolicyEngine
+from engine.policy.entries import FactEntry, FactType
 from engine.policy.packs import Pack, read_pack
 from engine.policy.reasons import ReasonCatalogue, read_reasons
 

@@ -28,10 +28,15 @@ class Action(StrEnum):
     PUBLISHED = "published"
     BACKTESTED = "backtested"
     SHADOWED = "shadowed"
+    SHADOWED_WITHOUT_HISTORY = "shadowed without history"
+    """Though its backtest had no decision to replay."""
     SHADOW_ENDED = "shadow ended"
     ENFORCED = "enforced"
+    ROLLED_BACK = "rolled back"
+    """Taken out of service because it was not wanted."""
     ROLLED_BACK_TO = "rolled back to"
     RETIRED = "retired"
+    """Taken out of service because another version decides instead of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +94,31 @@ class PackEvent:
     action: Action
     actor: Actor
     occurred_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seeding:
+    """What became of the packs of the rules folder."""
+
+    seeded: tuple[PackRef, ...] = ()
+    """Kept and enforced just now."""
+    unpublished: tuple[PackRef, ...] = ()
+    """Not kept, though their decisions have versions: they decide nothing until published."""
+    fault: str | None = None
+    """Why the folder could not be read; without meaning for what the store holds already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What enforcing, rolling back or putting into shadow changed."""
+
+    version: StoredVersion | None
+    """As it is now; None where a rollback only took a version away."""
+    retired: tuple[PackRef, ...] = ()
+    shadows_ended: tuple[PackRef, ...] = ()
+    decides_from: int | None = None
+    """The first instant (microseconds) at which the version decides."""
+    decides_until: int | None = None
+    """When it stops for the first time, as far as is known now; None if it does not."""
+    successor: PackRef | None = None
+    """What decides from then on, being enforced already; None where it ends by itself."""

@@ -40,9 +40,10 @@ YOUNGEST_PROFILED = 14
 
 
 def age_in_years(born: date, today: date) -> int:
-    """Return the completed years between `born` and `today`; someone born on 29 February
-    grows older on 1 March of a common year."""
-    return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
+    """Return the completed years between `born` and `today`, 0 if they are reversed; someone born
+    on 29 February grows older on 1 March of a common year."""
+    birthday_to_come = (today.month, today.day) < (born.month, born.day)
+    return max(0, today.year - born.year - birthday_to_come)
 
 
 def born_by_for(age: int, today: date) -> date:

@@ -67,7 +67,7 @@ class RecentGifts:
     sender_month_fen: int = 0
     """By the sender in their local month."""
     pair_year: DayCount = DayCount()
-    """Between the two, both ways, in the last 365 days."""
+    """Between the two, both ways, in the last 365 days; gifts without a price are left out."""
     back_fen_24h: int = 0
     """From the recipient to the sender in the last 24 hours."""
     unanswered_30d: int = 0
@@ -105,14 +105,14 @@ def gift_facts(
         "gift.scene": request.scene.value,
         "gift.mechanics": item.mechanics.value,
         "gift.tier": item.tier.value,
-        "gift.category": item.category,
+        "gift.category": plain(item.category),
         "gift.price_fen": item.price_fen,
         "gift.relation_allowed": request.relation.value in item.relations,
         "gift.scene_allowed": request.scene.value in item.scenes,
         "gift.on_sale": is_on_sale(item, at),
         "gift.in_stock": item.stock is None or item.stock > 0,
         "gift.to_creator": item.creator is not None and request.recipient == item.creator,
-        "gift.kind": item.kind,
+        "gift.kind": plain(item.kind),
         "gift.moderation": request.moderation.value if request.moderation else None,
         "gift.odds_disclosed": item.odds_disclosed,
         "gift.to_self": request.sender == request.recipient,
@@ -150,6 +150,11 @@ def fen_vs_habit_ppm(price_fen: int, year: DayCount) -> int | None:
     if year.fen <= 0:
         return None
     return min(price_fen * year.gifts * 1_000_000 // year.fen, 2**53 - 1)
+
+
+def plain(name: str) -> str:
+    """Return a catalogue's own word as rules compare it: whatever its case and outer spaces."""
+    return name.strip().casefold()
 
 
 def whole_days(since: int | None, at: int) -> int | None:

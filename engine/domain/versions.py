@@ -13,14 +13,26 @@ class StoredText:
     """The text of one stored version."""
 
     ref: PackRef
+    decides: str
     text: str
+
+
+class Newest(NamedTuple):
+    """The newest change of the store: two stores, or one restored from a copy, hardly share it."""
+
+    revision: int
+    """0 before the first change."""
+    pack: str
+    version: int
+    occurred_at: int
+    """Microseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class InService:
     """Which versions decide and which run in shadow, the enforced ones newest first."""
 
-    revision: int
+    newest: Newest
     enforced: tuple[StoredText, ...]
     shadows: tuple[StoredText, ...]
 

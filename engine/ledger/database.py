@@ -121,6 +121,13 @@ def _create(url: str) -> Engine:
             hide_parameters=True,  # errors are logged; what people sent is not
             connect_args={
                 "connect_timeout": 5,
+                # A server that fell silent is noticed within seconds, not after TCP's quarter of
+                # an hour: the rules of a worker would stand still that long.
+                "keepalives": 1,
+                "keepalives_idle": 5,
+                "keepalives_interval": 2,
+                "keepalives_count": 3,
+                "tcp_user_timeout": 10_000,
                 "options": "-c synchronous_commit=on -c lock_timeout=15s",
             },
         )

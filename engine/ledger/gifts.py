@@ -116,11 +116,11 @@ def record(connection: Connection, gift: Gift, keys: CounterKeys, occasion: str)
         "decision_id": gift.decision_id,
     }
     _INSERT.run(connection, **values)
-    for scope, subject, day in (
-        ("sender", keys.sender, keys.sender_day),
-        ("pair", keys.pair, keys.sender_day),
-        ("recipient", keys.recipient, keys.recipient_day),
-    ):
+    counted = [("sender", keys.sender, keys.sender_day), ("pair", keys.pair, keys.sender_day)]
+    # What fans send a creator is no reason to keep that person's friends from giving.
+    if gift.relation is not Relation.CREATOR:
+        counted.append(("recipient", keys.recipient, keys.recipient_day))
+    for scope, subject, day in counted:
         _COUNT.run(connection, scope=scope, subject=subject, day=day, price_fen=gift.price_fen)
     taken = _TAKE_STOCK.run(connection, item=gift.item).rowcount
     if not taken and _HAS_STOCK_LIMIT.run(connection, item=gift.item).first():

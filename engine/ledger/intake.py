@@ -47,13 +47,16 @@ _MEET = Statement(
 _LOCK_PEOPLE = (
     "SELECT person FROM people WHERE person IN ({listed}) ORDER BY person {bytewise} {for_update}"
 )
-# Events may arrive in another order than they happened: the newest word counts, not the last.
+# Whoever was imported without a date (recorded at 0: known since always) joined nobody knows when,
+# not with the first change we are told of.
 _JOINED = Statement("""
 UPDATE people SET joined_at = :occurred_at
-WHERE person = :person AND (joined_at IS NULL OR joined_at > :occurred_at)
+WHERE person = :person
+  AND (joined_at > :occurred_at OR (joined_at IS NULL AND recorded_at > 0))
 """)
 
 
+# Events may arrive in another order than they happened: the newest word counts, not the last.
 def _newest(told_at: str, *columns: str) -> Statement:
     said = "".join(f"{column} = :{column}, " for column in columns)
     return Statement(f"""

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row
 from engine.domain.errors import LedgerUnavailable
 from engine.domain.pack_life import Action, Actor, PackEvent, PackState, StoredVersion
 from engine.domain.verdicts import PackRef
-from engine.domain.versions import InService, StoredText
+from engine.domain.versions import InService, Newest, StoredText
 from engine.ledger.database import Database
 from engine.ledger.statements import Statement
 
@@ -19,7 +19,8 @@ _COLUMNS = """
   v.pack, v.version, v.decides, v.hash, v.body, v.state, v.effective_from, v.effective_until,
   v.author, v.author_name, v.published_at, v.checks, v.backtest, v.approver, v.approver_name,
   v.enforced_at, EXISTS (SELECT 1 FROM pack_events e
-    WHERE e.pack = v.pack AND e.version = v.version AND e.action = 'shadowed') AS shadowed
+    WHERE e.pack = v.pack AND e.version = v.version
+    AND e.action IN ('shadowed', 'shadowed without history')) AS shadowed
 """
 _FIND = Statement(f"""
 SELECT {_COLUMNS} FROM pack_versions v WHERE v.pack = :pack AND v.version = :version
@@ -36,14 +37,21 @@ SELECT {_COLUMNS} FROM pack_versions v
 WHERE v.decides = :decides ORDER BY v.pack {{bytewise}}, v.version
 """)
 _IN_SERVICE = Statement("""
-SELECT pack, version, hash, body, state FROM pack_versions
+SELECT pack, version, decides, hash, body, state FROM pack_versions
 WHERE state IN ('enforced', 'shadow')
 ORDER BY coalesce(enforced_at, 0) DESC, pack {bytewise}, version DESC
 """)
-_REVISION = Statement("SELECT coalesce(max(revision), 0) FROM pack_events")
+_NEWEST = Statement("""
+SELECT revision, pack, version, occurred_at FROM pack_events ORDER BY revision DESC LIMIT 1
+""")
 _EVENTS = Statement("""
 SELECT revision, pack, version, action, actor, actor_name, occurred_at FROM pack_events
 WHERE pack = :pack OR :everything ORDER BY revision
+""")
+_EVENTS_DECIDING = Statement("""
+SELECT e.revision, e.pack, e.version, e.action, e.actor, e.actor_name, e.occurred_at
+FROM pack_events e JOIN pack_versions v ON v.pack = e.pack AND v.version = e.version
+WHERE v.decides = :decides ORDER BY e.revision
 """)
 _ADD = Statement("""
 INSERT INTO pack_versions (pack, version, decides, hash, body, state, effective_from,
@@ -86,19 +94,19 @@ class PackVersions:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def revision(self) -> int:
-        """Return a number that grows with every change; 0 before the first."""
+    def newest(self) -> Newest:
+        """Return the newest change; its revision is 0 before the first."""
         with self._database.reading() as connection:
-            return int(_REVISION.run(connection).scalar_one())
+            return _newest(connection)
 
     def in_service(self) -> InService:
         """Return what is in service, as of one instant of the database; newest enforced first."""
         with self._database.reading(snapshot=True) as connection:
-            revision = int(_REVISION.run(connection).scalar_one())
+            newest = _newest(connection)
             rows = _IN_SERVICE.run(connection).all()
-        texts = [(row.state, StoredText(_ref(row), row.body)) for row in rows]
+        texts = [(row.state, StoredText(_ref(row), row.decides, row.body)) for row in rows]
         return InService(
-            revision,
+            newest,
             tuple(text for state, text in texts if state == PackState.ENFORCED),
             tuple(text for state, text in texts if state == PackState.SHADOW),
         )
@@ -161,6 +169,11 @@ def deciding(connection: Connection, decision: str) -> list[StoredVersion]:
     return [_version(row) for row in _DECIDING.run(connection, decides=decision)]
 
 
+def events_deciding(connection: Connection, decision: str) -> list[PackEvent]:
+    """Return what was done to every pack that decides `decision`, oldest first."""
+    return [_event(row) for row in _EVENTS_DECIDING.run(connection, decides=decision)]
+
+
 def add(connection: Connection, version: StoredVersion) -> None:
     """Keep a new version."""
     _ADD.run(
@@ -214,6 +227,13 @@ def note(connection: Connection, ref: PackRef, action: Action, actor: Actor, at:
         actor_name=actor.name,
         occurred_at=at,
     )
+
+
+def _newest(connection: Connection) -> Newest:
+    row = _NEWEST.run(connection).first()
+    if row is None:
+        return Newest(0, "", 0, 0)
+    return Newest(int(row.revision), row.pack, int(row.version), int(row.occurred_at))
 
 
 def _ref(row: Row[*tuple[Any, ...]]) -> PackRef:

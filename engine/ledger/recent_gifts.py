@@ -36,6 +36,8 @@ def _given(giver: str, taker: str) -> str:
 
 
 _GIFTS_AND_FEN = ("COUNT(*)", "SUM(g.price_fen)")
+# Imported gifts may have no price; they say nothing of what the two usually give.
+_PRICED_AND_FEN = ("SUM(CASE WHEN g.price_fen > 0 THEN 1 ELSE 0 END)", "SUM(g.price_fen)")
 # What expired is told by time and not by state: a declined gift looks to its sender like one that
 # nobody answered, and one that was answered after :at_now was unanswered then.
 _EXPIRED = f"""SUM(CASE WHEN g.occurred_at > :month_ago AND g.occurred_at <= :expired_by
@@ -64,8 +66,8 @@ def _friends_since(person: str, friend: str) -> str:
 # A sender's own gifts count while they are held, as they do in the counters; between two people
 # only what the other one has heard of counts.
 _HOUR = _sums(_GIFTS_AND_FEN, "g.sender = p.sender AND g.state <> 'cancelled'", ":hour_ago")
-_THERE = _sums((*_GIFTS_AND_FEN, _EXPIRED), _given("p.sender", "p.recipient"), ":year_ago")
-_BACK = _sums((*_GIFTS_AND_FEN, _LAST_DAY), _given("p.recipient", "p.sender"), ":year_ago")
+_THERE = _sums((*_PRICED_AND_FEN, _EXPIRED), _given("p.sender", "p.recipient"), ":year_ago")
+_BACK = _sums((*_PRICED_AND_FEN, _LAST_DAY), _given("p.recipient", "p.sender"), ":year_ago")
 _MONTH = """
   (SELECT SUM(m.fen) FROM counters m WHERE m.scope = 'sender' AND m.subject = p.sender
     AND m.day BETWEEN p.sender_month AND p.sender_day)"""

@@ -3,105 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from operator import itemgetter
+from typing import cast
 
 import orjson
 
 from engine.domain.errors import FactsInvalid, PolicyError
 from engine.domain.verdicts import FactSet, FactValue
 from engine.policy.attribute_names import check_attributes
-
-GREATEST_NUMBER = 2**53
-"""Whole numbers stay exact in JSON and in every reader of a decision up to here."""
-
-LONGEST_TEXT = 256
-"""Characters; durable_rules compares lengths in 16 bits."""
+from engine.policy.entries import GREATEST_NUMBER, LONGEST_TEXT, FactEntry, FactType, Output
 
 Row = tuple[FactValue, ...]
 """The values of one fact set in catalogue order."""
-
-
-class FactType(StrEnum):
-    """What a fact may be."""
-
-    BOOL = "bool"
-    INT = "int"
-    TEXT = "text"
-
-    @property
-    def python(self) -> type[FactValue]:
-        """Return the exact Python type of a value."""
-        return {"bool": bool, "int": int, "text": str}[self.value]
-
-    @property
-    def said(self) -> str:
-        """Return the type as error messages name it."""
-        return {"bool": "true or false", "int": "a whole number", "text": "a text"}[self.value]
-
-
-@dataclass(frozen=True, slots=True)
-class FactEntry:
-    """One fact that a rule may read.
-
-    `when_unknown` is the conservative value that stands for a fact nobody knows; an entry without
-    one must always be known. `values` lists all texts that an enumerated text may be.
-    """
-
-    name: str
-    type: FactType
-    supplier: str
-    description: str
-    unit: str = ""
-    when_unknown: FactValue | None = None
-    values: tuple[str, ...] = ()
-    derived_by: str = ""
-    """The named function that computes it, for a derived fact."""
-
-    @property
-    def may_be_unknown(self) -> bool:
-        """Whether a companion `…_known` fact goes with this one."""
-        return self.when_unknown is not None
-
-    def fault(self, value: object) -> str | None:
-        """Return what is wrong with `value` for this entry, or None."""
-        if type(value) is not self.type.python:
-            return f"must be {self.type.said}, not {type(value).__name__}"
-        if isinstance(value, str):
-            if self.values and value not in self.values:
-                return f"must be one of {', '.join(self.values)}"
-            return None if _sound_text(value) else f"is no UTF-8 text of at most {LONGEST_TEXT}"
-        if type(value) is int and not -GREATEST_NUMBER <= value <= GREATEST_NUMBER:
-            return "lies outside ±2^53"
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """A value that rules of a decision may set, beside allowing, holding back or denying.
-
-    A whole number lies within `least` and `greatest`, a text is one of `values`.
-    """
-
-    name: str
-    type: FactType
-    description: str
-    unit: str = ""
-    least: int = -GREATEST_NUMBER
-    greatest: int = GREATEST_NUMBER
-    values: tuple[str, ...] = ()
-
-    def fault(self, value: object) -> str | None:
-        """Return what is wrong with `value` for this output, or None."""
-        if type(value) is not self.type.python:
-            return f"must be {self.type.said}, not {type(value).__name__}"
-        if isinstance(value, str) and self.values and value not in self.values:
-            return f"must be one of {', '.join(self.values)}"
-        if type(value) is int and not self.least <= value <= self.greatest:
-            return f"must lie within {self.least} and {self.greatest}"
-        return None
 
 
 class FactCatalogue:
@@ -120,8 +36,9 @@ class FactCatalogue:
     Raises
     ------
     PolicyError
-        If a name is malformed or doubled, a conservative value does not fit its own entry, or two
-        names would be one attribute to durable_rules.
+        If a name is malformed or doubled, bounds are upside down, beyond ±2^53 or of no number, a
+        conservative value does not fit its own entry, or two names would be one attribute to
+        durable_rules.
     """
 
     def __init__(
@@ -146,6 +63,11 @@ class FactCatalogue:
             for e in self.supplied
             if e.may_be_unknown
         )
+        numbers = [(index[e.name], e) for e in self.entries if e.type is FactType.INT]
+        # Nothing is below or above these two: the strict check of a row refuses it.
+        self._floors = _bounds(((p, e.least) for p, e in numbers), -GREATEST_NUMBER)
+        self._floors_above_0 = tuple(floor for floor in self._floors if floor[1] > 0)
+        self._ceilings = _bounds(((p, e.greatest) for p, e in numbers), GREATEST_NUMBER)
         self._index = index
 
     def __contains__(self, name: object) -> bool:
@@ -168,9 +90,13 @@ class FactCatalogue:
         """Return a catalogue of the facts `names` alone, each taken as it is recorded.
 
         For decisions that were recorded before this catalogue grew: what was unknown then was
-        recorded with its conservative value.
+        recorded with its conservative value, and numbers had other bounds or none.
         """
-        entries = [replace(e, when_unknown=None) for e in self.entries if e.name in names]
+        entries = [
+            replace(e, when_unknown=None, least=-GREATEST_NUMBER, greatest=GREATEST_NUMBER)
+            for e in self.entries
+            if e.name in names
+        ]
         return FactCatalogue(self.decision, entries, tuple(self.outputs.values()))
 
     def place(self, name: str) -> int:
@@ -231,10 +157,13 @@ class FactCatalogue:
             raise self._first_fault(given)
         try:
             # Refuses texts that are no UTF-8 and numbers beyond 53 bits faster than we could.
-            orjson.dumps(row, option=orjson.OPT_STRICT_INTEGER)
+            written = orjson.dumps(row, option=orjson.OPT_STRICT_INTEGER)
         except orjson.JSONEncodeError:
+            written = b"-"  # may be in it
             if any(e.fault(v) for e, v in zip(self.entries, row, strict=True)):  # ±2^53 has none
                 raise self._first_fault(given) from None
+        if not self._within_bounds(row, written):
+            raise self._first_fault(given)
         for place, allowed in self._listed:
             if row[place] not in allowed:
                 raise self._first_fault(given)
@@ -246,6 +175,15 @@ class FactCatalogue:
             if not row[known] and row[place] != stand_in:
                 raise self._first_fault(given)
         return row
+
+    def _within_bounds(self, row: Row, written: bytes) -> bool:
+        # What may be 0 is too small only with a minus, and most rows are written without one.
+        for take, least in self._floors if b"-" in written else self._floors_above_0:
+            if min(take(row)) < least:
+                return False
+        return not self._ceilings or all(
+            max(take(row)) <= greatest for take, greatest in self._ceilings
+        )
 
     def _ordered(self, given: Mapping[str, FactValue]) -> Row:
         try:
@@ -291,6 +229,11 @@ class FactCatalogue:
                 )
             if entry.values and entry.type is not FactType.TEXT:
                 raise PolicyError(f"{entry.name!r} lists texts but is no text")
+            if not -GREATEST_NUMBER <= entry.least <= entry.greatest <= GREATEST_NUMBER:
+                raise PolicyError(f"no number of {entry.name!r} lies within its bounds and ±2^53")
+            bounded = (entry.least, entry.greatest) != (-GREATEST_NUMBER, GREATEST_NUMBER)
+            if bounded and entry.type is not FactType.INT:
+                raise PolicyError(f"{entry.name!r} has bounds but is no number")
             fault = None if entry.when_unknown is None else entry.fault(entry.when_unknown)
             if fault is not None:
                 raise PolicyError(f"the conservative value of {entry.name!r} {fault}")
@@ -314,6 +257,20 @@ def picker(keys: Sequence[str] | Sequence[int]) -> Callable[..., Row]:
     return take if len(keys) > 1 else lambda source: (take(source),)
 
 
+def _bounds(
+    placed: Iterable[tuple[int, int]], unneeded: int
+) -> tuple[tuple[Callable[[Row], tuple[int, ...]], int], ...]:
+    """Return each bound but `unneeded` with what takes the numbers it holds for out of a row."""
+    places: dict[int, list[int]] = {}
+    for place, bound in placed:
+        if bound != unneeded:
+            places.setdefault(bound, []).append(place)
+    return tuple(
+        (cast("Callable[[Row], tuple[int, ...]]", picker(group)), bound)
+        for bound, group in places.items()
+    )
+
+
 def _with_companions(entries: Sequence[FactEntry]) -> Iterator[FactEntry]:
     for entry in entries:
         yield entry
@@ -324,13 +281,3 @@ def _with_companions(entries: Sequence[FactEntry]) -> Iterator[FactEntry]:
                 entry.supplier,
                 f"Whether {entry.name} is known; where it is not, {entry.when_unknown!r} stands.",
             )
-
-
-def _sound_text(value: FactValue) -> bool:
-    if not isinstance(value, str) or len(value) > LONGEST_TEXT:
-        return False
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from itertools import count
 
 from engine.domain.verdicts import FactValue
-from engine.policy.catalogue import GREATEST_NUMBER, FactEntry, FactType
 from engine.policy.conditions import Comparison, FactName, Membership, Operator
+from engine.policy.entries import GREATEST_NUMBER, FactEntry, FactType
 from engine.policy.number_sets import ALL_NUMBERS, NumberSet
 
 
@@ -102,7 +102,7 @@ def model(
     domains: dict[str, Domain] = {}
     for name, entry in entries.items():
         root = classes.root(name)
-        domains[root] = _met(domains.get(root), _domain(entry))
+        domains[root] = _met(domains[root], entry) if root in domains else _domain(entry)
     for literal in unary:
         root = classes.root(literal.fact)
         domains[root] = _narrowed(domains[root], literal)
@@ -141,19 +141,18 @@ def _order(fact: str, operator: Operator, other: str) -> tuple[str, str, int]:
 
 def _domain(entry: FactEntry) -> Domain:
     if entry.type is FactType.INT:
-        return ALL_NUMBERS
+        return ALL_NUMBERS.between(entry.least, entry.greatest)
     if entry.type is FactType.BOOL:
         # Most truths are exceptions, but most facts are known.
         return ValueSet((True, False) if entry.name.endswith("_known") else (False, True))
     return ValueSet(entry.values or None)
 
 
-def _met(one: Domain | None, other: Domain) -> Domain:
-    """Return what is in both sets, of which neither has been narrowed yet; classes are of one
-    type."""
-    if isinstance(one, ValueSet) and isinstance(other, ValueSet) and other.listed is not None:
-        return one.only(other.listed)
-    return other if one is None else one
+def _met(domain: Domain, entry: FactEntry) -> Domain:
+    """Return what of `domain` a fact of the same class, so of the same type, may be too."""
+    if isinstance(domain, NumberSet):
+        return domain.between(entry.least, entry.greatest)
+    return domain.only(entry.values) if entry.values else domain
 
 
 def _narrowed(domain: Domain, literal: Literal) -> Domain:

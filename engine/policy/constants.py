@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.domain.verdicts import FactValue
-from engine.policy.catalogue import GREATEST_NUMBER, LONGEST_TEXT, FactType
+from engine.policy.entries import GREATEST_NUMBER, LONGEST_TEXT, FactType
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from itertools import count
 
 import yaml
 
-from engine.policy.catalogue import GREATEST_NUMBER, FactCatalogue, FactType
+from engine.policy.catalogue import FactCatalogue
 from engine.policy.conditions import (
     AllOf,
     AnyOf,
@@ -18,6 +18,7 @@ from engine.policy.conditions import (
     Membership,
     Negation,
 )
+from engine.policy.entries import GREATEST_NUMBER, FactType
 from engine.policy.evaluating import holds
 from engine.policy.packs import Pack, Rule
 from engine.policy.suggesting import Facts, Goal, Impossible, Leaf, leaves, suggest

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from engine.domain.clock import format_time
 from engine.domain.errors import LishangError, PolicyError, UnknownReference
 from engine.domain.verdicts import FactSet, PackRef, PublicReason, RuleTrace, Verdict
+from engine.policy.book import Book
 from engine.policy.catalogue import FactCatalogue, Row
 from engine.policy.decisions import CATALOGUES
 from engine.policy.evaluating import traces
@@ -62,7 +63,7 @@ class PolicyEngine:
         self._reasons = reasons
         self._catalogues = catalogues
         self._witness = witness
-        self._book = _Book((), ())
+        self._book = Book((), ())
         self._retired_before = 0
         # Whoever decided just before a swap may still ask for an explanation.
         self._known: OrderedDict[PackRef, Pack] = OrderedDict()
@@ -115,7 +116,7 @@ class PolicyEngine:
                     ready.close()
                 raise
             usable = running | made
-            book = _Book(
+            book = Book(
                 [usable[pack.ref] for pack in packs], [usable[pack.ref] for pack in shadows]
             )
             self._book = book
@@ -162,8 +163,23 @@ class PolicyEngine:
                 if book is self._book:
                     raise
         if book.shadows and self._witness is not None:
-            self._evaluate_shadows(book, decision, rows, verdicts, at)
+            for shadow in book.shadows:
+                if shadow.pack.decides == decision:
+                    self._evaluate(shadow, book, self._witness, rows, verdicts)
         return verdicts
+
+    def check_usable(self, pack: Pack) -> None:
+        """Do nothing if this engine could decide by `pack`.
+
+        Raises
+        ------
+        PackInvalid
+            If a reason is unknown or a rule does not fit into durable_rules.
+        PolicyError
+            If durable_rules refuses the rules.
+        """
+        check_reasons(pack, self._reasons)
+        ReadyPack(pack, self.catalogue(pack.decides)).close()
 
     def catalogue(self, decision: str) -> FactCatalogue:
         """Return the facts that `decision` is made on.
@@ -246,52 +262,30 @@ class PolicyEngine:
         for ready in self._book.all:
             ready.close()
 
-    def _evaluate_shadows(
+    def _evaluate(
         self,
-        book: _Book,
-        decision: str,
+        shadow: ReadyPack,
+        book: Book,
+        witness: ShadowWitness,
         rows: Sequence[Row],
         verdicts: Sequence[Verdict],
-        at: int,
     ) -> None:
-        assert self._witness is not None
-        for shadow in book.shadows:
-            if shadow.pack.decides != decision or not shadow.pack.holds_at(at):
-                continue
-            try:
-                found = shadow.decide(rows)
-            except PolicyError as error:
-                # Whatever a shadow does, it has no say.
-                self._witness.failed(shadow.pack.ref, error)
-            else:
-                self._witness.evaluated(shadow.pack.ref, verdicts, found)
+        """Tell what a shadow says, whatever its effective dates: it is tried before they come."""
+        ref = shadow.pack.ref
+        try:
+            witness.evaluated(ref, verdicts, shadow.decide(rows))
+        # Everything: the answer stands already, and nothing that goes wrong in a shadow or in
+        # whoever counts it may cost it.
+        except Exception as error:
+            if book is not self._book:
+                return  # a swap has closed its rules: no fault of theirs
+            fault = error if isinstance(error, PolicyError) else PolicyError(repr(error))
+            with suppress(Exception):
+                witness.failed(ref, fault)
 
-    def _remember(self, book: _Book) -> None:
+    def _remember(self, book: Book) -> None:
         for ready in book.all:
             self._known[ready.pack.ref] = ready.pack
             self._known.move_to_end(ready.pack.ref)
         while len(self._known) > max(_MOST_KNOWN, len(book.all)):
             self._known.popitem(last=False)
-
-
-class _Book:
-    """The packs in service at one time: replaced whole, never changed."""
-
-    def __init__(self, enforced: Sequence[ReadyPack], shadows: Sequence[ReadyPack]) -> None:
-        self.enforced = tuple(enforced)
-        self.shadows = tuple(shadows)
-        self.all = tuple(dict.fromkeys((*enforced, *shadows)))
-        # Latest effect first; sorting is stable, so of one instant the first given stays first.
-        latest = sorted(enforced, key=lambda ready: -ready.pack.effective_from)
-        self._by_decision: dict[str, list[ReadyPack]] = {}
-        for ready in latest:
-            self._by_decision.setdefault(ready.pack.decides, []).append(ready)
-
-    def in_effect(self, decision: str, at: int) -> ReadyPack:
-        for ready in self._by_decision.get(decision, ()):
-            if ready.pack.holds_at(at):
-                return ready
-        raise PolicyError(
-            f"no pack for {decision} is in effect at {format_time(at)}",
-            "enforce a version whose effective window holds this instant",
-        )

@@ -13,6 +13,12 @@ from engine.policy.decisions import CATALOGUES
 from engine.policy.packs import Pack, read_pack
 from engine.policy.reasons import REASONS_FILE, ReasonCatalogue, read_reasons
 
+CASES_FOLDER = "cases"
+"""Where whole cases lie, within the folder of packs."""
+
+NOT_READ = "this file is neither a pack nor cases"
+RENAME = f"packs are *.yaml in the folder itself, cases are {CASES_FOLDER}/*.yaml"
+
 
 def packs_in(folder: Path, catalogues: Mapping[str, FactCatalogue] = CATALOGUES) -> list[Pack]:
     """Read every `*.yaml` of `folder` but the reasons as a pack.
@@ -20,11 +26,12 @@ def packs_in(folder: Path, catalogues: Mapping[str, FactCatalogue] = CATALOGUES)
     Raises
     ------
     PackInvalid
-        If a file is not understood (the message begins with `file:line:column`), or two packs of
-        one decision overlap in time.
+        If a file is not understood (the message begins with `file:line:column`) or would not be
+        read, or two packs of one decision overlap in time.
     PolicyError
         If the folder or a file cannot be read.
     """
+    check_strays(folder)
     packs = [
         read_pack(text_of(path), path.name, catalogues)
         for path in sorted(folder.glob("*.yaml"))
@@ -32,6 +39,25 @@ def packs_in(folder: Path, catalogues: Mapping[str, FactCatalogue] = CATALOGUES)
     ]
     _check_windows(packs)
     return packs
+
+
+def strays_in(folder: Path) -> list[Path]:
+    """Return the files of `folder` that look like packs or cases and are read as neither."""
+    found = (path for ending in ("*.yaml", "*.yml") for path in folder.rglob(ending))
+    places = (folder, folder / CASES_FOLDER)
+    return sorted(path for path in found if path.suffix != ".yaml" or path.parent not in places)
+
+
+def check_strays(folder: Path) -> None:
+    """Do nothing if every file of `folder` that looks like a pack or cases is read as one.
+
+    Raises
+    ------
+    PackInvalid
+        For the first that is not.
+    """
+    for path in strays_in(folder):
+        raise PackInvalid(f"{path.relative_to(folder)}:1:1: {NOT_READ}", RENAME)
 
 
 def reasons_in(folder: Path) -> ReasonCatalogue:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from engine.domain.gifts import Mechanics, Moderation, Relation, Scene, Tier
 from engine.domain.ports import TieClass
-from engine.policy.catalogue import FactCatalogue, FactEntry, FactType
+from engine.policy.catalogue import FactCatalogue
+from engine.policy.entries import FactEntry, FactType
 
 _BOOL, _INT, _TEXT = FactType.BOOL, FactType.INT, FactType.TEXT
 _REQUEST, _ITEM, _GRAPH = "the request", "the item's catalogue entry", "friendships and blocks"
@@ -15,6 +16,13 @@ NO_OWN_LIMIT = 2**53 - 1
 """Stands for a limit that nobody set: no count or amount can pass it."""
 
 _FACTS = "engine.domain.situations"
+
+
+def _one_more(name: str, supplier: str, description: str, unit: str, least: int) -> FactEntry:
+    """Return a count or an amount with this gift included."""
+    derived_by = f"{_FACTS}.one_more"
+    return FactEntry(name, _INT, supplier, description, unit, derived_by=derived_by, least=least)
+
 
 GIFT_SEND = FactCatalogue(
     "gift_send",
@@ -65,7 +73,7 @@ GIFT_SEND = FactCatalogue(
             _ITEM,
             "Whether a blind box tells value, rules and odds before buying.",
         ),
-        FactEntry("gift.price_fen", _INT, _ITEM, "The item's original price.", "fen"),
+        FactEntry("gift.price_fen", _INT, _ITEM, "The item's original price.", "fen", least=0),
         FactEntry(
             "gift.relation_allowed", _BOOL, _ITEM, "Whether the item may be sent in this relation."
         ),
@@ -98,6 +106,7 @@ GIFT_SEND = FactCatalogue(
             "Completed days since the friendship became one in both directions; 0 without one.",
             "days",
             derived_by=f"{_FACTS}.whole_days",
+            least=0,
         ),
         # Nobody's habit is passed by (nearly) everything: a rule that means known habits asks
         # `…_known`. Not ±2^53 itself: the strict check of a row takes a slower path there.
@@ -109,6 +118,7 @@ GIFT_SEND = FactCatalogue(
             "ppm",
             when_unknown=2**53 - 1,
             derived_by=f"{_FACTS}.fen_vs_habit_ppm",
+            least=0,
         ),
         FactEntry(
             "pair.back_fen_24h",
@@ -116,6 +126,7 @@ GIFT_SEND = FactCatalogue(
             _HISTORY,
             "What the recipient sent the sender in the last 24 hours.",
             "fen",
+            least=0,
         ),
         FactEntry(
             "pair.unanswered_30d",
@@ -123,6 +134,7 @@ GIFT_SEND = FactCatalogue(
             _HISTORY,
             "Gifts from sender to recipient in the last 30 days that expired.",
             "gifts",
+            least=0,
         ),
         FactEntry(
             "pair.tie_class",
@@ -132,61 +144,36 @@ GIFT_SEND = FactCatalogue(
             when_unknown=TieClass.DORMANT.value,
             values=tuple(tie.value for tie in TieClass),
         ),
-        FactEntry(
+        _one_more(
             "pair.day_gifts_after",
-            _INT,
             _COUNTERS,
             "Gifts from sender to recipient in the sender's local day, this one included.",
             "gifts",
-            derived_by=f"{_FACTS}.one_more",
+            1,
         ),
-        FactEntry(
-            "pair.day_fen_after",
-            _INT,
-            _COUNTERS,
-            "Their amount, this gift included.",
-            "fen",
-            derived_by=f"{_FACTS}.one_more",
-        ),
-        FactEntry(
+        _one_more("pair.day_fen_after", _COUNTERS, "Their amount, this gift included.", "fen", 0),
+        _one_more(
             "sender.day_gifts_after",
-            _INT,
             _COUNTERS,
             "Gifts by the sender in the sender's local day, this one included.",
             "gifts",
-            derived_by=f"{_FACTS}.one_more",
+            1,
         ),
-        FactEntry(
-            "sender.day_fen_after",
-            _INT,
-            _COUNTERS,
-            "Their amount, this gift included.",
-            "fen",
-            derived_by=f"{_FACTS}.one_more",
-        ),
-        FactEntry(
+        _one_more("sender.day_fen_after", _COUNTERS, "Their amount, this gift included.", "fen", 0),
+        _one_more(
             "sender.hour_gifts_after",
-            _INT,
             _HISTORY,
             "Gifts by the sender in the last 60 minutes, this one included.",
             "gifts",
-            derived_by=f"{_FACTS}.one_more",
+            1,
         ),
-        FactEntry(
-            "sender.hour_fen_after",
-            _INT,
-            _HISTORY,
-            "Their amount, this gift included.",
-            "fen",
-            derived_by=f"{_FACTS}.one_more",
-        ),
-        FactEntry(
+        _one_more("sender.hour_fen_after", _HISTORY, "Their amount, this gift included.", "fen", 0),
+        _one_more(
             "sender.month_fen_after",
-            _INT,
             _COUNTERS,
             "What the sender sent in their local month, this gift included.",
             "fen",
-            derived_by=f"{_FACTS}.one_more",
+            0,
         ),
         FactEntry(
             "sender.account_days",
@@ -196,6 +183,7 @@ GIFT_SEND = FactCatalogue(
             "days",
             0,
             derived_by=f"{_FACTS}.whole_days",
+            least=0,
         ),
         # The strictest law that is written down stands where nobody knows whose law applies.
         FactEntry(
@@ -215,6 +203,7 @@ GIFT_SEND = FactCatalogue(
             "How many gifts a day the sender allows themselves.",
             "gifts",
             when_unknown=NO_OWN_LIMIT,
+            least=0,
         ),
         FactEntry(
             "sender.day_fen_limit",
@@ -223,6 +212,7 @@ GIFT_SEND = FactCatalogue(
             "How much a day the sender allows themselves.",
             "fen",
             when_unknown=NO_OWN_LIMIT,
+            least=0,
         ),
         FactEntry(
             "sender.gift_fen_limit",
@@ -231,6 +221,7 @@ GIFT_SEND = FactCatalogue(
             "How much one gift may cost, as the sender decided.",
             "fen",
             when_unknown=NO_OWN_LIMIT,
+            least=0,
         ),
         # 0 makes an age rule that does not ask `…_known` treat the unknown as the youngest.
         FactEntry(
@@ -241,6 +232,7 @@ GIFT_SEND = FactCatalogue(
             "years",
             0,
             derived_by="engine.domain.people.age_in_years",
+            least=0,
         ),
         FactEntry(
             "recipient.age_years",
@@ -250,6 +242,7 @@ GIFT_SEND = FactCatalogue(
             "years",
             0,
             derived_by="engine.domain.people.age_in_years",
+            least=0,
         ),
         FactEntry(
             "recipient.guardian_consent",
@@ -257,21 +250,15 @@ GIFT_SEND = FactCatalogue(
             _CONSENTS,
             "Whether a guardian consents to what the recipient is given.",
         ),
-        FactEntry(
+        _one_more(
             "recipient.day_gifts_after",
-            _INT,
             _COUNTERS,
             "Gifts to the recipient in the recipient's local day, this one included.",
             "gifts",
-            derived_by=f"{_FACTS}.one_more",
+            1,
         ),
-        FactEntry(
-            "recipient.day_fen_after",
-            _INT,
-            _COUNTERS,
-            "Their amount, this gift included.",
-            "fen",
-            derived_by=f"{_FACTS}.one_more",
+        _one_more(
+            "recipient.day_fen_after", _COUNTERS, "Their amount, this gift included.", "fen", 0
         ),
         FactEntry(
             "time.festival_window",

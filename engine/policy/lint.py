@@ -14,7 +14,7 @@ from engine.policy.catalogue import FactCatalogue
 from engine.policy.compiling import alternatives
 from engine.policy.decisions import CATALOGUES
 from engine.policy.findings import Finding, finding, finding_of
-from engine.policy.folder import text_of
+from engine.policy.folder import NOT_READ, RENAME, strays_in, text_of
 from engine.policy.pack_shape import PackShape
 from engine.policy.packs import Pack, examine_document
 from engine.policy.ready_pack import ReadyPack
@@ -75,6 +75,9 @@ def lint_folder(
             read.append(_read(text_of(path), str(path), reasons, catalogues))
         except PolicyError as error:
             found.append(finding_of(error, "UNREADABLE", f"{path}:1:1"))
+    found.extend(
+        finding("UNREADABLE", f"{path}:1:1", NOT_READ, RENAME) for path in strays_in(folder)
+    )
     if not read:
         found.append(
             finding("NO_PACKS", f"{folder}:1:1", "there are no rule packs", "check LISHANG_RULES")
@@ -90,6 +93,10 @@ def lint_folder(
 def lint_reasons(text: str, file: str) -> list[Finding]:
     """Return what is wrong with a reason catalogue by itself."""
     return _read_reasons(text, file)[2]
+
+
+_OURS = re.compile(r"ours\b", re.IGNORECASE)
+"""How the source of a product's own choice begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +209,7 @@ def _cites(pack: Pack) -> Iterator[Finding]:
                 "cite its source, or write cite: {source: ours, verified: false}",
                 rule.id,
             )
-        elif not rule.cite.verified and not rule.cite.source.casefold().startswith("ours"):
+        elif not rule.cite.verified and not _OURS.match(rule.cite.source):
             yield finding(
                 "UNVERIFIED",
                 rule.written_at,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from engine.policy.catalogue import FactCatalogue, FactEntry, FactType
+from engine.policy.catalogue import FactCatalogue
+from engine.policy.entries import FactEntry, FactType
 
 _BOOL, _INT, _TEXT = FactType.BOOL, FactType.INT, FactType.TEXT
 
@@ -23,6 +24,7 @@ OFFER_SHOW = FactCatalogue(
             "The person's completed years.",
             "years",
             0,
+            least=0,
         ),
         FactEntry("offer.running", _BOOL, "the offer", "Whether its period is now."),
         FactEntry("offer.category", _TEXT, "the offer", "The offer's category."),
@@ -38,6 +40,7 @@ OFFER_SHOW = FactCatalogue(
             "the offer events",
             "Offers shown to the person in the last 7 days, this one not included.",
             "offers",
+            least=0,
         ),
         FactEntry(
             "person.offer_redeemed",

@@ -10,8 +10,9 @@ from typing import TypeAlias
 from pydantic import JsonValue
 
 from engine.domain.errors import PolicyError
-from engine.policy.catalogue import GREATEST_NUMBER, LONGEST_TEXT, FactCatalogue, FactType
+from engine.policy.catalogue import FactCatalogue
 from engine.policy.decisions import CATALOGUES
+from engine.policy.entries import LONGEST_TEXT, FactType
 from engine.policy.pack_shape import PackShape
 
 Schema: TypeAlias = dict[str, JsonValue]
@@ -47,7 +48,7 @@ def _facts(catalogues: Iterable[FactCatalogue]) -> Iterator[tuple[str, JsonValue
     said: dict[str, list[Schema]] = {}
     for catalogue in catalogues:
         for entry in catalogue.entries:
-            one = _value(entry.type, entry.values, -GREATEST_NUMBER, GREATEST_NUMBER)
+            one = _value(entry.type, entry.values, entry.least, entry.greatest)
             said.setdefault(entry.name, []).append({"description": entry.description, **one})
     return _united(said)
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from engine.domain.errors import PolicyError
 from engine.domain.verdicts import PackRef, Verdict
-from engine.domain.versions import InService, RecordedRow
+from engine.domain.versions import InService, Newest, RecordedRow
 
 
 class ShadowWitness(Protocol):
@@ -25,8 +25,8 @@ class ShadowWitness(Protocol):
 class PackStore(Protocol):
     """The versions of packs that are kept, and which of them are in service."""
 
-    def revision(self) -> int:
-        """Return a number that grows with every change of what is in service."""
+    def newest(self) -> Newest:
+        """Return the newest change; it differs after every change of what is in service."""
 
     def in_service(self) -> InService:
         """Return what is in service, as of one instant of the store."""

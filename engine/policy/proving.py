@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from engine.domain.errors import FactsInvalid
 from engine.domain.verdicts import FactSet, FactValue, PackRef, Verdict
 from engine.policy.cases import Case
-from engine.policy.catalogue import FactCatalogue, FactType, Row, known_name
+from engine.policy.catalogue import FactCatalogue, Row, known_name
 from engine.policy.coverage import Coverage, cover
 from engine.policy.decisions import CATALOGUES
 from engine.policy.evaluating import traces
@@ -148,8 +148,8 @@ def prove(
 def completed(given: Mapping[str, FactValue], catalogue: FactCatalogue) -> FactSet:
     """Complete the facts of one rule into those of a decision with neutral values.
 
-    What may be unknown and is not given is unknown; any other number is 0, truth false, text the
-    first that it may be. Whether the result can occur is for `catalogue.row` to say.
+    What may be unknown and is not given is unknown, anything else neutral. Whether the result can
+    occur is for `catalogue.row` to say.
     """
     values: dict[str, FactValue] = {}
     for entry in catalogue.supplied:
@@ -158,13 +158,7 @@ def completed(given: Mapping[str, FactValue], catalogue: FactCatalogue) -> FactS
             values[entry.name] = given.get(entry.name, entry.when_unknown)
             values[known] = given.get(known, entry.name in given)
         else:
-            texts = entry.values or ("",)
-            neutral: dict[FactType, FactValue] = {
-                FactType.BOOL: False,
-                FactType.INT: 0,
-                FactType.TEXT: texts[0],
-            }
-            values[entry.name] = given.get(entry.name, neutral[entry.type])
+            values[entry.name] = given.get(entry.name, entry.neutral)
     return FactSet(values)
 
 

@@ -5,14 +5,16 @@ Pure: versions in, a plan out. docs/shipping.md tells the same in prose and tabl
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from engine.domain.clock import format_time
-from engine.domain.errors import Conflict, UnknownReference
+from engine.domain.errors import Conflict
 from engine.domain.pack_life import Action, Actor, PackState, StoredVersion
-from engine.policy.succession import decides_from, first_gap, replaces
+from engine.policy.evidence import backtest_found
+from engine.policy.succession import decides_from, replaces, superseded
 
 TRANSITIONS: Mapping[tuple[PackState | None, Action], PackState] = MappingProxyType(
     {
@@ -20,18 +22,19 @@ TRANSITIONS: Mapping[tuple[PackState | None, Action], PackState] = MappingProxyT
         (None, Action.SEEDED): PackState.ENFORCED,
         (PackState.DRAFT, Action.BACKTESTED): PackState.DRAFT,
         (PackState.DRAFT, Action.SHADOWED): PackState.SHADOW,
+        (PackState.DRAFT, Action.SHADOWED_WITHOUT_HISTORY): PackState.SHADOW,
         (PackState.DRAFT, Action.ENFORCED): PackState.ENFORCED,
-        (PackState.SHADOW, Action.BACKTESTED): PackState.SHADOW,
         (PackState.SHADOW, Action.SHADOW_ENDED): PackState.DRAFT,
         (PackState.SHADOW, Action.ENFORCED): PackState.ENFORCED,
         (PackState.ENFORCED, Action.RETIRED): PackState.RETIRED,
+        (PackState.ENFORCED, Action.ROLLED_BACK): PackState.RETIRED,
         (PackState.ENFORCED, Action.ROLLED_BACK_TO): PackState.ENFORCED,
         (PackState.RETIRED, Action.ROLLED_BACK_TO): PackState.ENFORCED,
     }
 )
 """The state that each action leads to; what is not listed is refused. None: not kept yet."""
 
-_HINTS: Mapping[PackState, str] = MappingProxyType(
+HINTS: Mapping[PackState, str] = MappingProxyType(
     {
         PackState.DRAFT: "next: lishang rules backtest, then shadow, then enforce",
         PackState.SHADOW: "next: lishang rules enforce",
@@ -39,6 +42,7 @@ _HINTS: Mapping[PackState, str] = MappingProxyType(
         PackState.RETIRED: "it can come back only by: lishang rules rollback",
     }
 )
+"""What can be done with a version in each state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +51,15 @@ class Plan:
 
     enforce: StoredVersion | None = None
     retire: tuple[StoredVersion, ...] = ()
+    roll_back: StoredVersion | None = None
+    """What is taken out of service because it is not wanted."""
     end_shadow: tuple[StoredVersion, ...] = ()
     decides_from: int | None = None
     """The first instant (microseconds) at which the version to enforce decides."""
+    decides_until: int | None = None
+    """When it stops for the first time; None if it does not, as far as is known."""
+    successor: StoredVersion | None = None
+    """What decides from then on, being enforced already; None where it ends by itself."""
 
 
 def state_after(version: StoredVersion, action: Action) -> PackState:
@@ -64,9 +74,25 @@ def state_after(version: StoredVersion, action: Action) -> PackState:
     if state is None:
         raise Conflict(
             f"{version} is {_told(version.state)}: it cannot be {_done(action)}",
-            _HINTS[version.state],
+            HINTS[version.state],
         )
     return state
+
+
+def check_backtest(version: StoredVersion) -> None:
+    """Do nothing if another backtest's report may be kept with `version`.
+
+    Raises
+    ------
+    Conflict
+        If it has been in shadow: what its approver goes by does not change any more.
+    """
+    state_after(version, Action.BACKTESTED)
+    if version.shadowed:
+        raise Conflict(
+            f"{version} has been in shadow: it cannot be {_done(Action.BACKTESTED)}",
+            "publish what is to be tried as a version of its own",
+        )
 
 
 def check_approver(version: StoredVersion, approver: Actor) -> None:
@@ -75,7 +101,7 @@ def check_approver(version: StoredVersion, approver: Actor) -> None:
     Raises
     ------
     Conflict
-        If key or name are the author's; names are compared whatever their case.
+        If key or name are the author's; names are compared whatever their case and width.
     """
     author = version.author
     if approver.id == author.id or _plain(approver.name) == _plain(author.name):
@@ -85,19 +111,35 @@ def check_approver(version: StoredVersion, approver: Actor) -> None:
         )
 
 
-def plan_shadow(version: StoredVersion, versions: Iterable[StoredVersion]) -> Plan:
-    """Plan to evaluate `version` beside what decides; `versions` are all of its pack.
+def plan_shadow(
+    version: StoredVersion, versions: Iterable[StoredVersion], without_history: bool = False
+) -> Plan:
+    """Plan to evaluate `version` beside what decides.
+
+    Parameters
+    ----------
+    version
+        A draft.
+    versions
+        Every version of its pack.
+    without_history
+        Whether its backtest may have found nothing to replay: a new decision has no past.
 
     Raises
     ------
     Conflict
-        If its state forbids it or no backtest's report is attached.
+        If its state forbids it, no backtest's report is attached, or the backtest replayed no
+        decision.
     """
     state_after(version, Action.SHADOWED)
+    named = f"{version.ref.pack}@{version.ref.version}"
     if version.backtest is None:
+        raise Conflict(f"{version} has no backtest", f"lishang rules backtest {named}")
+    if not without_history and not backtest_found(version.backtest).decisions:
         raise Conflict(
-            f"{version} has no backtest",
-            f"lishang rules backtest {version.ref.pack}@{version.ref.version}",
+            f"the backtest of {version} replayed no decision",
+            f"backtest it on a window that holds some, or, where nothing was decided yet: "
+            f"lishang rules shadow {named} --without-history",
         )
     return Plan(end_shadow=_shadows(version.ref.pack, versions))
 
@@ -131,100 +173,34 @@ def plan_enforcement(
             f"lishang rules shadow {version.ref.pack}@{version.ref.version}",
         )
     check_approver(version, approver)
-    others = [other for other in _enforced(versions) if other.ref != version.ref]
+    others = [other for other in enforced(versions) if other.ref != version.ref]
     retired = tuple(other for other in others if replaces(version, other, at))
-    begins = _begins(version, [other for other in others if other not in retired], at)
+    kept = [other for other in others if other not in retired]
     shadows = tuple(s for s in _shadows(version.ref.pack, versions) if s.ref != version.ref)
-    return Plan(version, retired, shadows, begins)
+    plan = Plan(version, retired, end_shadow=shadows)
+    return told_when(plan, kept, begins(version, kept, at))
 
 
-def plan_rollback(
-    pack: str, versions: Sequence[StoredVersion], approver: Actor, at: int, to: int | None = None
-) -> Plan:
-    """Plan to let a version decide that decided before.
+def told_when(plan: Plan, kept: Iterable[StoredVersion], since: int) -> Plan:
+    """Return `plan` with when its version decides: from `since`, beside `kept`, until when."""
+    version = plan.enforce
+    if version is None:
+        return plan
+    successor = superseded(version, kept, since)
+    until = version.effective_until if successor is None else successor.effective_from
+    return replace(plan, decides_from=since, decides_until=until, successor=successor)
 
-    Parameters
-    ----------
-    pack
-        Its name.
-    versions
-        Every version that decides, decided or may decide the same.
-    approver
-        Who lets it.
-    at
-        The instant of the change in microseconds.
-    to
-        The version's number: it decides from now on, and whatever of its pack would keep it from
-        that is retired. Without one the newest enforcement of the pack is undone: that version is
-        retired and the version before it decides, or, where the pack has none, whatever pack
-        decides beneath it.
+
+def begins(version: StoredVersion, others: Sequence[StoredVersion], at: int) -> int:
+    """Return the first instant from `at` on (microseconds) at which `version` decides.
 
     Raises
     ------
-    UnknownReference
-        If there is no such version.
     Conflict
-        If it never decided, decides already or was written by the approver, or if the change
-        would leave instants at which nothing decides.
+        If it never does beside the enforced `others`.
     """
-    own = [version for version in versions if version.ref.pack == pack]
-    if to is not None:
-        chosen = next((version for version in own if version.ref.version == to), None)
-        if chosen is None:
-            raise UnknownReference(f"no version {to} of {pack} is kept", "lishang rules history")
-        return _back_to(chosen, versions, approver, at)
-    current = max(_enforced(own), key=_service_order, default=None)
-    if current is None:
-        raise Conflict(f"no version of {pack} is enforced", "lishang rules history")
-    earlier = (v for v in own if v.enforced_at is not None and v.ref.version < current.ref.version)
-    for before in sorted(earlier, key=lambda version: -version.ref.version):
-        kept = [v for v in _enforced(versions) if v.ref not in (current.ref, before.ref)]
-        begins = decides_from(before, kept, at)
-        if begins is not None and first_gap(_enforced(versions), [*kept, before], at) is None:
-            check_approver(before, approver)
-            retired = tuple(other for other in kept if replaces(before, other, at))
-            return Plan(before, (current, *retired), decides_from=begins)
-    beneath = [version for version in _enforced(versions) if version.ref != current.ref]
-    if first_gap(_enforced(versions), beneath, at) is None:
-        return Plan(retire=(current,))
-    raise Conflict(
-        f"nothing decided {current.decides} before {current}, or not for as long as it does",
-        "publish, shadow and enforce a new version",
-    )
-
-
-def _back_to(
-    version: StoredVersion, versions: Sequence[StoredVersion], approver: Actor, at: int
-) -> Plan:
-    if version.enforced_at is None:
-        raise Conflict(f"{version} was never enforced", _HINTS[version.state])
-    state_after(version, Action.ROLLED_BACK_TO)
-    check_approver(version, approver)
-    others = [other for other in _enforced(versions) if other.ref != version.ref]
-    hiding = {
-        other.ref
-        for other in others
-        if other.ref.pack == version.ref.pack
-        and other.effective_from > version.effective_from
-        and other.holds_at(at)
-    }
-    retired = tuple(o for o in others if o.ref in hiding or replaces(version, o, at))
-    if version.state is PackState.ENFORCED and not retired:
-        raise Conflict(f"{version} is enforced already", "lishang rules history")
-    kept = [other for other in others if other not in retired]
-    begins = _begins(version, kept, at)
-    gap = first_gap(_enforced(versions), [*kept, version], at)
-    if gap is not None:
-        raise Conflict(
-            f"from {format_time(gap)} nothing would decide {version.decides}",
-            "roll back to a version that lasts longer first",
-        )
-    return Plan(version, retired, decides_from=begins)
-
-
-def _begins(version: StoredVersion, others: Sequence[StoredVersion], at: int) -> int:
-    begins = decides_from(version, others, at)
-    if begins is None:
+    first = decides_from(version, others, at)
+    if first is None:
         if version.effective_until is not None and version.effective_until <= at:
             raise Conflict(
                 f"{version} ended at {format_time(version.effective_until)}",
@@ -237,10 +213,11 @@ def _begins(version: StoredVersion, others: Sequence[StoredVersion], at: int) ->
             f"{format_time(version.effective_from)} and lasts as long",
             "give the new version a later effective.from",
         )
-    return begins
+    return first
 
 
-def _enforced(versions: Iterable[StoredVersion]) -> list[StoredVersion]:
+def enforced(versions: Iterable[StoredVersion]) -> list[StoredVersion]:
+    """Return those of `versions` that are enforced."""
     return [version for version in versions if version.state is PackState.ENFORCED]
 
 
@@ -248,12 +225,8 @@ def _shadows(pack: str, versions: Iterable[StoredVersion]) -> tuple[StoredVersio
     return tuple(v for v in versions if v.ref.pack == pack and v.state is PackState.SHADOW)
 
 
-def _service_order(version: StoredVersion) -> tuple[int, int]:
-    return version.enforced_at or 0, version.ref.version
-
-
 def _plain(name: str) -> str:
-    return name.strip().casefold()
+    return unicodedata.normalize("NFKC", name).strip().casefold()
 
 
 def _told(state: PackState) -> str:

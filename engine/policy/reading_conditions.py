@@ -10,7 +10,7 @@ from lark import Tree
 
 from engine.domain.errors import PackInvalid
 from engine.domain.verdicts import FactValue
-from engine.policy.catalogue import FactCatalogue, FactType
+from engine.policy.catalogue import FactCatalogue
 from engine.policy.cel_tree import Syntax, chain, child, parse_cel, span, token_of, unwrap
 from engine.policy.conditions import (
     AllOf,
@@ -23,6 +23,7 @@ from engine.policy.conditions import (
     Operator,
 )
 from engine.policy.constants import Constant, calculate, text_constant, whole_number
+from engine.policy.entries import FactType
 
 ParamValue = bool | int | str | tuple[int | str, ...]
 """What a pack's parameter may be."""

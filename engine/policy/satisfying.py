@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from enum import Enum
 
 from engine.domain.verdicts import FactValue
-from engine.policy.catalogue import FactEntry, FactType
 from engine.policy.conditions import (
     AllOf,
     AnyOf,
@@ -26,6 +25,7 @@ from engine.policy.conditions import (
     facts_read,
 )
 from engine.policy.conjunctions import Exclusion, Literal, model
+from engine.policy.entries import FactEntry, FactType
 from engine.policy.evaluating import holds
 from engine.policy.vocabulary import Vocabulary
 

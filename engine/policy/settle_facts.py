@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from engine.domain.gifts import Relation, Tier
-from engine.policy.catalogue import FactCatalogue, FactEntry, FactType, Output
+from engine.policy.catalogue import FactCatalogue
+from engine.policy.entries import FactEntry, FactType, Output
 
 _BOOL, _INT, _TEXT = FactType.BOOL, FactType.INT, FactType.TEXT
 _ITEM = "the item's catalogue entry"
@@ -31,7 +32,7 @@ GIFT_SETTLE = FactCatalogue(
         FactEntry(
             "gift.kind", _TEXT, _ITEM, "What sort of thing it is, such as voucher or co_branded."
         ),
-        FactEntry("gift.price_fen", _INT, _ITEM, "The item's original price.", "fen"),
+        FactEntry("gift.price_fen", _INT, _ITEM, "The item's original price.", "fen", least=0),
         FactEntry("gift.has_brand", _BOOL, _ITEM, "Whether a brand supplies it."),
         FactEntry("gift.has_creator", _BOOL, _ITEM, "Whether it is a creator's own gift."),
     ],

@@ -42,6 +42,21 @@ def decides_from(version: StoredVersion, others: Iterable[StoredVersion], at: in
     return None
 
 
+def superseded(
+    version: StoredVersion, others: Iterable[StoredVersion], since: int
+) -> StoredVersion | None:
+    """Return which of `others` will take over from `version`, which decides from `since` on.
+
+    Returns
+    -------
+    StoredVersion | None
+        It takes over at its own start; None if `version` ends first, or nobody does.
+    """
+    ends = _ends(version)
+    coming = [o for o in others if max(since, version.effective_from) < o.effective_from < ends]
+    return min(coming, key=lambda other: other.effective_from, default=None)
+
+
 def first_gap(
     before: Iterable[StoredVersion], after: Iterable[StoredVersion], at: int
 ) -> int | None:

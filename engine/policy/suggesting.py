@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from engine.domain.verdicts import FactValue
-from engine.policy.catalogue import GREATEST_NUMBER, FactCatalogue
+from engine.policy.catalogue import FactCatalogue
 from engine.policy.conditions import (
     AllOf,
     AnyOf,
@@ -124,13 +124,16 @@ def _places(condition: Condition, catalogue: FactCatalogue, goal: Goal) -> Itera
         yield Comparison(goal.fact, Operator.EQUAL, FactName(goal.beside))
     else:
         # A step beside another fact is no comparison, so that fact is tried where it matters: at
-        # small numbers, around every constant and around what stands for the unknown.
+        # small numbers, around every constant, bound and what stands for the unknown.
         named = sorted({number for leaf in leaves(condition) for number in _numbers(leaf)})
         stand_ins = (catalogue[name].when_unknown for name in (goal.beside, goal.fact))
         named += [number for number in stand_ins if type(number) is int]
+        read = [catalogue[name] for name in _facts_in_order(condition)]
+        named += sorted({bound for entry in read for bound in (entry.least, entry.greatest)})
         around = (number + step for number in named for step in (0, 1, -1, 2, -2))
+        entry = catalogue[goal.beside]
         for start in dict.fromkeys((1, 0, *around)):
-            if abs(start) < GREATEST_NUMBER:
+            if entry.least <= start <= entry.greatest:
                 yield AllOf(
                     (
                         Comparison(goal.beside, Operator.EQUAL, start),

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from engine.domain.verdicts import FactValue
-from engine.policy.catalogue import FactCatalogue, FactEntry, FactType, known_name
+from engine.policy.catalogue import FactCatalogue, known_name
 from engine.policy.conditions import (
     AllOf,
     AnyOf,
@@ -17,12 +17,7 @@ from engine.policy.conditions import (
     Negation,
     Operator,
 )
-
-_NEUTRAL: Mapping[FactType, FactValue] = {
-    FactType.BOOL: False,
-    FactType.INT: 0,
-    FactType.TEXT: "any",
-}
+from engine.policy.entries import FactEntry, FactType
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +48,9 @@ class Vocabulary:
     def completed(self, facts: Mapping[str, FactValue]) -> dict[str, FactValue]:
         """Return `facts` with something harmless for all others, so that they are a decision's.
 
-        What is not in `facts` is known, and false, 0, or its first value.
+        What is not in `facts` is known and neutral.
         """
-        whole: dict[str, FactValue] = {
-            name: entry.values[0] if entry.values else _NEUTRAL[entry.type]
-            for name, entry in self.entries.items()
-        }
+        whole = {name: entry.neutral for name, entry in self.entries.items()}
         whole.update(dict.fromkeys(self.stand_ins, True))
         whole.update(facts)
         return whole

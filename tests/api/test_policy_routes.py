@@ -174,11 +174,15 @@ def test_evaluate_refuses_all_for_one_bad_set_and_names_the_fact(
 ) -> None:
     sets = [dict(ORDINARY) for _ in range(20)]
     sets[17]["gift.price_fen"] = "900"
+    sets[3]["sender.day_gifts_after"] = 0
+    sets[4]["gift.price_fen"] = -1
     sets[18]["gift/odd~name"] = True
     del sets[18]["gift.tier"]
     answer = client.post(EVALUATE, json={"facts": sets}, headers=evaluator)
     assert (answer.status_code, answer.get_json()["code"]) == (422, "INVALID_INPUT")
     errors = {e["field"]: e["message"] for e in answer.get_json()["errors"]}
+    assert errors["/facts/3/sender.day_gifts_after"] == "must be at least 1"
+    assert errors["/facts/4/gift.price_fen"] == "must be at least 0"
     assert errors["/facts/17/gift.price_fen"] == "must be a whole number, not str"
     assert errors["/facts/18/gift.tier"] == "is missing"
     assert errors["/facts/18/gift~1odd~0name"] == "is not supplied from outside"

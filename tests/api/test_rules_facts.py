@@ -42,11 +42,15 @@ def test_facts_as_json_hold_every_fact_and_output_of_every_decision(run: Run) ->
         "derived_by": "engine.domain.people.age_in_years",
         "when_unknown": 0,
         "known_by": "sender.age_years_known",
+        "least": 0,
+        "greatest": 2**53,
         "values": [],
         "description": "The sender's completed years.",
     }
     assert facts["gift.relation"]["values"] == ["friend", "creator", "company"]
     assert facts["gift.relation"]["known_by"] is None
+    assert facts["gift.relation"]["least"] is facts["gift.relation"]["greatest"] is None
+    assert facts["sender.day_gifts_after"]["least"] == 1
     platform = told["gift_settle"]["outputs"][0]
     assert (platform["least"], platform["greatest"]) == (0, 1_000_000)
 
@@ -55,6 +59,7 @@ def test_facts_of_one_decision_leave_the_others_out(run: Run) -> None:
     shown = run("facts", "--decision", "offer_show").output
     assert "person.shown_7d" in shown
     assert "gift.price_fen" not in shown
+    assert "from 0" in shown
     assert run("facts", "--decision", "none").exit_code == 2
 
 

@@ -72,11 +72,15 @@ def test_version_is_shipped_by_two_people_and_rolled_back(run, key, candidate) -
     assert run("publish", str(candidate), key=ann).stdout == published.stdout
     assert "no backtest" in refused(run("shadow", "gift_send@2", key=ann))[0]
     assert run("backtest", "gift_send@2", key=ann).exit_code == 0
-    assert run("shadow", "gift_send@2", key=ann).stdout == "gift_send version 2 is in shadow\n"
+    message, hint = refused(run("shadow", "gift_send@2", key=ann))
+    assert (message[-20:], hint[-17:]) == ("replayed no decision", "--without-history")
+    shadowed = run("shadow", "gift_send@2", "--without-history", key=ann)
+    assert shadowed.stdout == "gift_send version 2 is in shadow\n"
     told = run("enforce", "gift_send@2", key=bob).stdout.splitlines()
     assert told[0] == "gift_send version 2 is enforced"
     assert told[1].startswith("it decides from 2")
     assert told[2] == "gift_send version 1 is retired"
+    assert told[3].startswith("backtest: 0 decisions replayed: newly blocked 0, ")
     told = run("rollback", "gift_send", key=bob).stdout
     assert "gift_send version 1 is enforced again" in told
     assert "gift_send version 2 is retired" in told
@@ -95,10 +99,10 @@ def test_version_is_shipped_by_two_people_and_rolled_back(run, key, candidate) -
         "seeded",
         "published",
         "backtested",
-        "shadowed",
+        "shadowed without history",
         "retired",
         "enforced",
-        "retired",
+        "rolled back",
         "rolled back to",
         "retired",
         "rolled back to",
@@ -148,7 +152,7 @@ def test_author_with_every_scope_cannot_approve(run, key, candidate, sqlite_data
     secret = key("ann", Scope.ADMIN)
     assert run("publish", str(candidate), key=secret).exit_code == 0
     job = Shipping(sqlite_database, small_rules)
-    job.attach_backtest("gift_send", 2, "{}", Actor("x", "x"), now())
+    job.attach_backtest("gift_send", 2, '{"decisions":1}', Actor("x", "x"), now())
     assert run("shadow", "gift_send@2", key=secret).exit_code == 0
     message, hint = refused(run("enforce", "gift_send@2", key=secret))
     assert message == "ann published gift_send version 2 and cannot approve it"
@@ -269,6 +273,67 @@ def test_diff_of_a_truth_and_a_number_is_a_difference() -> None:
 
 def test_diff_of_layout_alone_is_none() -> None:
     assert diff(BEFORE, "a", "# words\n" + BEFORE, "b").same
+
+
+REPORT = {
+    "since": None,
+    "until": "2026-05-02T00:00:00Z",
+    "decisions": 1200,
+    "changes": {"newly_blocked": 3, "newly_held": 4, "newly_allowed": 5, "not_evaluable": 6},
+    "packs": [{"first_at": "2026-04-02T00:00:00Z"}, {"first_at": "2026-04-01T00:00:00Z"}],
+}
+TOTALS = (
+    "backtest: 1,200 decisions replayed from 2026-04-01T00:00:00Z to 2026-05-02T00:00:00Z: "
+    "newly blocked 3, newly held for review 4, newly allowed 5, not evaluable 6"
+)
+
+
+def test_show_and_enforce_tell_what_was_found_about_a_version(
+    run, key, candidate, sqlite_database, small_rules
+) -> None:
+    ann, bob = key("ann", Scope.POLICY_WRITE), key("bob", Scope.POLICY_APPROVE)
+    run("publish", str(candidate), key=ann)
+    shown = run("show", "gift_send@2").stdout
+    assert "gift_send version 2: draft; it has not been in shadow" in shown
+    assert "approved by nobody yet" in shown
+    assert "backtest: none" in shown
+    assert "2 examples and 0 cases passed" in shown
+    job = Shipping(sqlite_database, small_rules)
+    job.attach_backtest("gift_send", 2, json.dumps(REPORT), Actor("x", "x"), now())
+    run("shadow", "gift_send@2", key=ann)
+    told = run("enforce", "gift_send@2", key=bob).stdout
+    assert TOTALS in told.splitlines()
+    shown = run("show", "gift_send@2").stdout
+    assert TOTALS in shown.splitlines()
+    assert "gift_send version 2: enforced; it is or has been in shadow" in shown
+    assert "published by ann at 2" in shown
+    assert "approved by bob at 2" in shown
+    assert "in effect 2025-12-31T16:00:00" in shown
+    found = json.loads(run("show", "gift_send@2", "--format", "json").stdout)
+    assert (found["state"], found["backtest"]) == ("enforced", REPORT)
+    assert found["checks"]["proof"]["examples"] == 2
+    assert "checks: none kept" in run("show", "gift_send@1").stdout  # it was seeded
+    assert "no gift_send version 9 is kept" in refused(run("show", "gift_send@9"))[0]
+
+
+def test_enforce_beneath_a_version_dated_ahead_says_until_when_it_decides(
+    run, key, sqlite_database, small_rules, small_pack
+) -> None:
+    job, ann, bob = Shipping(sqlite_database, small_rules), Actor("a", "ann"), Actor("b", "bob")
+    for version, begins in ((2, "2090-01-01T00:00:00Z"), (3, "2026-01-01T00:00:00+08:00")):
+        text = small_pack(version, begins=begins, then="review")
+        job.publish({"f.yaml": text}, ann, now())
+        job.attach_backtest("gift_send", version, json.dumps(REPORT), ann, now())
+        job.shadow("gift_send", version, ann, now())
+        if version == 2:
+            job.enforce("gift_send", version, bob, now())
+    told = run("enforce", "gift_send@3", key=key("cai", Scope.POLICY_APPROVE)).stdout
+    assert "it decides until 2090-01-01T00:00:00" in told
+    assert ", then gift_send version 2" in told
+
+
+def test_history_of_a_pack_that_is_not_kept_is_refused(run) -> None:
+    assert refused(run("history", "nosuch"))[0] == "no pack 'nosuch' is kept"
 
 
 def test_history_of_a_store_that_is_empty_shows_what_was_seeded(run) -> None:

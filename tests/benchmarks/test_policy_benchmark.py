@@ -15,7 +15,8 @@ from benchmarks.policy.__main__ import EXTRAS, main
 from benchmarks.policy.bench import Bench, BenchRule, more_rules, read_bench
 from benchmarks.policy.rounds import percentile, ratio
 from engine.domain.errors import InvalidInput
-from engine.policy.catalogue import FactCatalogue, FactType
+from engine.policy.catalogue import FactCatalogue
+from engine.policy.entries import FactType
 
 ABSENT = [name for module, name in EXTRAS.items() if not importlib.util.find_spec(module)]
 needs_extras = pytest.mark.skipif(

@@ -13,8 +13,9 @@ from engine.domain.verdicts import Effect
 from engine.evaluating import PURPOSE, Evaluating, FactsRefused, NoPackThen
 from engine.ledger import decisions, tables
 from engine.ledger.database import Database
-from engine.policy.catalogue import FactCatalogue, FactEntry, FactType, Output
+from engine.policy.catalogue import FactCatalogue
 from engine.policy.engine import PolicyEngine
+from engine.policy.entries import FactEntry, FactType, Output
 from engine.policy.packs import read_pack
 from engine.policy.reasons import read_reasons
 

@@ -69,6 +69,18 @@ def _count(world, table) -> int:
         return unit.execute(select(func.count()).select_from(table)).scalar()
 
 
+def test_gifts_of_fans_do_not_count_in_what_friends_may_give(gifting, world) -> None:
+    world.item("badge", creator="bo", relations="creator", scenes="live_room")
+    badge = GiftRequest("fan", "bo", "badge", Relation.CREATOR, Scene.LIVE_ROOM)
+    assert _send(gifting, world, "badge", badge).gift is not None
+    assert _send(gifting, world, "coffee").gift is not None
+    with world.database.reading() as unit:
+        counted = select(tables.counters.c.gifts).where(
+            tables.counters.c.scope == "recipient", tables.counters.c.subject == "bo"
+        )
+        assert unit.execute(counted).scalars().all() == [1]
+
+
 def test_check_of_lawful_gift_allows_and_sends_nothing(gifting, world) -> None:
     answer = gifting.check(COFFEE, world.now).answer
     assert (answer.effect, answer.reasons, answer.gift) == (Effect.ALLOW, (), None)

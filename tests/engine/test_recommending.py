@@ -88,7 +88,7 @@ def test_pair_that_may_not_give_gets_nothing_and_the_rules_reason(world, policy)
 def test_blocked_pair_gets_the_rules_reason_and_nothing_else(world, policy) -> None:
     world.block("bo", "an")
     found = _suggest(world, policy, Ranker(["coffee"]))
-    assert (found.refusals, found.notes) == (("RECIPIENT_UNAVAILABLE",), ())
+    assert (found.refusals, found.notes) == (("NOT_POSSIBLE_NOW",), ())
 
 
 def test_affordable_idea_is_found_below_many_dear_ones(world, policy) -> None:
@@ -182,6 +182,16 @@ def test_own_limit_that_is_used_up_is_the_refusal_of_every_item(world, policy) -
     assert _suggest(world, policy, Ranker(["coffee", "tea"])).refusals == ("OWN_LIMIT_REACHED",)
     world.tell(LimitChanged("m", world.now, "an", None, 899))
     assert _suggest(world, policy, Ranker(["coffee", "tea"])).refusals == ("OWN_LIMIT_REACHED",)
+
+
+def test_block_is_told_no_more_than_by_a_check_of_each_item(world, policy) -> None:
+    # Every check answers OWN_LIMIT_REACHED, blocked or not: so must the suggestions.
+    world.tell(LimitChanged("l", world.now - 1, "an", None, None, 1))
+    before = _suggest(world, policy, Ranker(["coffee"]))
+    world.block("bo", "an")
+    after = _suggest(world, policy, Ranker(["coffee"]))
+    assert (before.ideas, before.refusals, before.notes) == ((), (), ("NOTHING_SUITABLE",))
+    assert (after.ideas, after.refusals, after.notes) == ((), (), ("NOTHING_SUITABLE",))
 
 
 def test_fault_of_the_only_item_is_no_refusal_of_the_pair(world, policy) -> None:

@@ -20,18 +20,18 @@ from engine.domain.errors import (
     PolicyError,
     UnknownReference,
 )
-from engine.domain.pack_life import Action, Actor, PackState
+from engine.domain.pack_life import Action, Actor, Change, PackState
 from engine.domain.verdicts import FactSet
 from engine.ledger.database import Database
 from engine.ledger.packs import PackVersions
 from engine.policy.admission import stored_pack
 from engine.policy.engine import PolicyEngine
 from engine.policy.folder import reasons_in
-from engine.shipping import Change, Shipping
+from engine.shipping import Shipping
 
 ANN, BOB = Actor("k1", "ann"), Actor("k2", "bob")
 AT = parse_time("2026-06-01T00:00:00+08:00")
-REPORT = '{"replayed":0}'
+REPORT = '{"decisions":1}'
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_seeding_from_an_unusable_folder_keeps_nothing(database, small_rules, fa
     path.write_text(path.read_text().replace("when: gift.to_self", fault), encoding="utf-8")
     with pytest.raises(PackInvalid, match=r"gift_send\.yaml:\d+:\d+"):
         Shipping(database, small_rules).seed(AT)
-    assert PackVersions(database).revision() == 0
+    assert PackVersions(database).newest().revision == 0
 
 
 def test_seeding_from_a_folder_with_an_unknown_reason_keeps_nothing(database, small_rules) -> None:
@@ -115,7 +115,7 @@ def test_seeding_from_a_folder_with_an_unknown_reason_keeps_nothing(database, sm
     path.write_text(path.read_text().replace("GIFT_TO_SELF", "UNHEARD_OF"), encoding="utf-8")
     with pytest.raises(PackInvalid, match="UNHEARD_OF"):
         Shipping(database, small_rules).seed(AT)
-    assert PackVersions(database).revision() == 0
+    assert PackVersions(database).newest().revision == 0
 
 
 def test_seeding_from_an_empty_folder_is_refused_only_while_nothing_is_kept(
@@ -229,7 +229,7 @@ def test_version_goes_from_draft_to_enforced_and_is_rolled_back(shipping, small_
         (2, "shadowed", "ann"),
         (1, "retired", "bob"),
         (2, "enforced", "bob"),
-        (2, "retired", "bob"),
+        (2, "rolled back", "bob"),
         (1, "rolled back to", "bob"),
     ]
 
@@ -244,6 +244,53 @@ def test_newer_shadow_ends_the_older_and_enforcement_ends_any(shipping, small_pa
     change = shipping.enforce("gift_send", 2, BOB, AT)
     assert [ref.version for ref in change.shadows_ended] == [3]
     assert states(shipping) == ["retired", "enforced", "draft"]
+
+
+def test_rollback_goes_back_past_what_was_rolled_back_itself(shipping, ship) -> None:
+    ship(2)
+    shipping.rollback("gift_send", BOB, AT)
+    ship(3)
+    change = shipping.rollback("gift_send", BOB, AT)
+    assert (change.version.ref.version, [ref.version for ref in change.retired]) == (1, [3])
+    assert states(shipping) == ["enforced", "retired", "retired"]
+    shipping.rollback("gift_send", BOB, AT, to=3)
+    shipping.rollback("gift_send", BOB, AT, to=1)
+    with pytest.raises(Conflict) as refused:
+        shipping.rollback("gift_send", BOB, AT)
+    assert "rollback gift_send --to" in refused.value.hint
+
+
+def test_shadow_without_history_asks_for_a_word_that_history_keeps(shipping, small_pack) -> None:
+    shipping.publish({"f.yaml": small_pack(2)}, ANN, AT)
+    shipping.attach_backtest("gift_send", 2, '{"decisions":0}', ANN, AT)
+    with pytest.raises(Conflict, match="replayed no decision"):
+        shipping.shadow("gift_send", 2, ANN, AT)
+    shipping.shadow("gift_send", 2, ANN, AT, without_history=True)
+    assert shipping.events()[-1].action is Action.SHADOWED_WITHOUT_HISTORY
+    shipping.enforce("gift_send", 2, BOB, AT)
+    shipping.publish({"f.yaml": small_pack(3)}, ANN, AT)
+    shipping.attach_backtest("gift_send", 3, REPORT, ANN, AT)
+    shipping.shadow("gift_send", 3, ANN, AT, without_history=True)  # it has one
+    assert shipping.events()[-1].action is Action.SHADOWED
+
+
+def test_report_is_not_replaced_once_the_version_is_in_shadow(shipping, small_pack) -> None:
+    for number in (2, 3):
+        shipping.publish({"f.yaml": small_pack(number)}, ANN, AT)
+        shipping.attach_backtest("gift_send", number, '{"decisions":5}', ANN, AT)
+        shipping.attach_backtest("gift_send", number, REPORT, ANN, AT)
+        shipping.shadow("gift_send", number, ANN, AT)  # the shadow of 2 ends when 3 begins
+    for number in (2, 3):
+        with pytest.raises(Conflict, match="cannot be given another backtest"):
+            shipping.attach_backtest("gift_send", number, '{"decisions":9}', ANN, AT)
+        assert shipping.find("gift_send", number).backtest == REPORT
+
+
+def test_enforcing_beneath_a_version_dated_ahead_tells_when_that_takes_over(ship) -> None:
+    ship(2, begins="2027-01-01T00:00:00+08:00")
+    change = ship(3, fact="pair.two_way_friends")
+    assert change.decides_until == parse_time("2027-01-01T00:00:00+08:00")
+    assert (change.decides_from, change.successor.version) == (AT, 2)
 
 
 def test_enforcing_two_versions_at_once_leaves_exactly_one_deciding(shipping, small_pack) -> None:
@@ -309,11 +356,7 @@ def small_facts() -> Callable[..., FactSet]:
     """Facts of gift_send on which no small rule fires, but for what is given."""
 
     def build(engine: PolicyEngine, given: dict[str, bool]) -> FactSet:
-        plain = {"bool": False, "int": 0}
-        supplied = {
-            entry.name: plain.get(entry.type.value, (entry.values or ("x",))[0])
-            for entry in engine.catalogue("gift_send").supplied
-        }
+        supplied = {entry.name: entry.neutral for entry in engine.catalogue("gift_send").supplied}
         return engine.catalogue("gift_send").fact_set({**supplied, **given})
 
     return build
@@ -347,6 +390,7 @@ def test_report_that_is_no_object_is_refused(shipping, small_pack, report) -> No
         lambda s: s.shadow("gift_send", 9, ANN, AT),
         lambda s: s.enforce("unheard_of", 1, BOB, AT),
         lambda s: s.rollback("unheard_of", BOB, AT),
+        lambda s: s.versions("unheard_of"),
         lambda s: s.attach_backtest("gift_send", 9, "{}", ANN, AT),
     ],
 )

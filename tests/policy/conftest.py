@@ -14,9 +14,10 @@ from types import ModuleType
 import pytest
 
 from engine.domain.verdicts import Effect, FactSet, FactValue, FiredRule
-from engine.policy.catalogue import FactCatalogue, FactEntry, FactType, Row
+from engine.policy.catalogue import FactCatalogue, Row
 from engine.policy.compiling import compile_rules
 from engine.policy.engine import PolicyEngine
+from engine.policy.entries import FactEntry, FactType
 from engine.policy.guarded import GuardedRules
 from engine.policy.packs import Cite, Rule
 from engine.policy.reading_conditions import read_condition
@@ -192,7 +193,8 @@ def ours() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 _OURS = """
 from engine.domain.verdicts import Effect, FactSet, FiredRule
-from engine.policy.catalogue import FactCatalogue, FactEntry, FactType
+from engine.policy.catalogue import FactCatalogue
+from engine.policy.entries import FactEntry, FactType
 from engine.policy.compiling import compile_rules
 from engine.policy.guarded import GuardedRules
 from engine.policy.packs import Rule

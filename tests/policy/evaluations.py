@@ -17,9 +17,10 @@ from engine.domain.verdicts import (
     FiredRule,
     PackRef,
 )
-from engine.policy.catalogue import FactCatalogue, FactEntry, FactType, known_name
+from engine.policy.catalogue import FactCatalogue, known_name
 from engine.policy.compiling import alternatives, compile_rules
 from engine.policy.conditions import AllOf, AnyOf, Condition, FactName, Membership, Negation
+from engine.policy.entries import FactEntry, FactType
 from engine.policy.evaluating import holds, traces
 from engine.policy.generating import generate
 from engine.policy.guarded import GuardedRules
@@ -277,8 +278,9 @@ def _pools(pack: Pack, catalogue: FactCatalogue, random: Random) -> dict[str, li
             case FactType.INT:
                 numbers = sorted(v for v in near if type(v) is int) or [0]
                 beside = {n + step for n in numbers for step in (-1, 0, 1)}
-                within = [n for n in beside if abs(n) <= 2**53]
-                pools[name] = [*within, random.randint(-5, 5), random.choice(NUMBERS)]
+                anywhere = [*beside, random.randint(-5, 5), random.choice(NUMBERS)]
+                within = [n for n in anywhere if entry.fault(n) is None]
+                pools[name] = within or [entry.neutral]
             case FactType.TEXT:
                 named = sorted(v for v in near if isinstance(v, str))
                 wild = [_wild_text(random) for _ in range(3)]

@@ -10,7 +10,8 @@ from engine.domain.clock import parse_time
 from engine.domain.errors import PackInvalid, PolicyError
 from engine.domain.verdicts import Effect
 from engine.policy.cases import Case, cases_in, read_cases
-from engine.policy.catalogue import FactCatalogue, FactEntry, FactType, Output
+from engine.policy.catalogue import FactCatalogue
+from engine.policy.entries import FactEntry, FactType, Output
 
 CATALOGUES = {
     "pay": FactCatalogue(

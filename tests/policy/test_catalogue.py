@@ -7,10 +7,11 @@ from enum import StrEnum
 import pytest
 
 from engine.domain.errors import FactsInvalid, PolicyError
-from engine.domain.verdicts import FactSet
+from engine.domain.verdicts import FactSet, FactValue
 from engine.policy.attribute_names import attribute_hash, attribute_name
-from engine.policy.catalogue import FactCatalogue, FactEntry, FactType
+from engine.policy.catalogue import FactCatalogue
 from engine.policy.decisions import CATALOGUES
+from engine.policy.entries import FactEntry, FactType
 
 PLAIN = {"t.p": True, "t.q": False, "t.a": 1, "t.b": 2, "t.kind": "red", "t.s": "x", "t.u": "y"}
 
@@ -87,6 +88,93 @@ def test_row_missing_fact_is_refused_even_beside_a_stray_one(small: FactCatalogu
 def test_row_extremes_are_accepted(small: FactCatalogue) -> None:
     facts = {**PLAIN, "t.a": 2**53, "t.b": -(2**53), "t.s": "礼" * 256, "t.u": ""}
     assert small.row(FactSet(facts)) == tuple(facts.values())
+
+
+BOUNDED = FactCatalogue(
+    "d",
+    [
+        FactEntry("t.s", FactType.TEXT, "test", "a text"),
+        _entry("t.free"),
+        _entry("t.fen", least=0),
+        _entry("t.count", least=1),
+        _entry("t.dice", least=1, greatest=6),
+        _entry("t.frost", least=-9, greatest=-1, when_unknown=-1),
+    ],
+)
+LEAST = {"t.s": "", "t.free": -7, "t.fen": 0, "t.count": 1, "t.dice": 1, "t.frost": -9}
+GREATEST = {"t.s": "", "t.free": 7, "t.fen": 2**53, "t.count": 2**53, "t.dice": 6, "t.frost": -1}
+
+
+@pytest.mark.parametrize("facts", [LEAST, GREATEST])
+def test_row_number_at_its_bound_is_accepted(facts: dict[str, FactValue]) -> None:
+    whole = {**facts, "t.frost_known": True}
+    assert BOUNDED.row(FactSet(whole)) == BOUNDED.row(BOUNDED.fact_set(facts))
+
+
+@pytest.mark.parametrize("other", [{}, {"t.s": "-"}, {"t.free": 2**53}, {"t.free": -(2**53)}])
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"t.fen": -1}, "'t.fen' must be at least 0"),
+        ({"t.fen": -(2**53)}, "'t.fen' must be at least 0"),
+        ({"t.count": 0}, "'t.count' must be at least 1"),
+        ({"t.count": -1}, "'t.count' must be at least 1"),
+        ({"t.dice": 0}, "'t.dice' must be at least 1"),
+        ({"t.dice": 7}, "'t.dice' must be at most 6"),
+        ({"t.frost": 0}, "'t.frost' must be at most -1"),
+        ({"t.frost": -10}, "'t.frost' must be at least -9"),
+        ({"t.frost": 2**53 + 1}, "'t.frost' lies outside"),
+    ],
+)
+@pytest.mark.parametrize("facts", [LEAST, GREATEST])
+def test_row_number_beyond_its_bound_is_refused(
+    facts: dict[str, FactValue], changes: dict[str, int], said: str, other: dict[str, FactValue]
+) -> None:
+    with pytest.raises(FactsInvalid, match=said):
+        BOUNDED.row(BOUNDED.fact_set({**facts, **other, **changes}))
+
+
+def test_row_of_the_gift_catalogue_wants_this_gift_counted_and_nothing_below_0() -> None:
+    numbers = {e.name: e.least for e in CATALOGUES["gift_send"].entries if e.type is FactType.INT}
+    assert {name for name, least in numbers.items() if least == 1} == {
+        name for name in numbers if name.endswith("_gifts_after")
+    }
+    assert set(numbers.values()) == {0, 1}
+
+
+def test_narrowed_catalogue_takes_what_was_recorded_under_other_bounds() -> None:
+    narrowed = BOUNDED.narrowed(["t.dice", "t.frost"])
+    assert narrowed.row(FactSet({"t.dice": 9, "t.frost": 0})) == (9, 0)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"least": 2, "greatest": 1}, "no number of 't.a' lies within its bounds"),
+        ({"least": -(2**53) - 1}, "no number of 't.a' lies within its bounds"),
+        ({"greatest": 2**53 + 1}, "no number of 't.a' lies within its bounds"),
+        ({"least": 1, "when_unknown": 0}, "conservative value of 't.a' must be at least 1"),
+        ({"greatest": 1, "when_unknown": 2}, "conservative value of 't.a' must be at most 1"),
+    ],
+)
+def test_catalogue_bounds_that_cannot_be_are_refused(more: dict[str, int], said: str) -> None:
+    with pytest.raises(PolicyError, match=said):
+        FactCatalogue("d", [_entry("t.a", **more)])
+
+
+@pytest.mark.parametrize("type_", [FactType.BOOL, FactType.TEXT])
+def test_catalogue_bounds_of_what_is_no_number_are_refused(type_: FactType) -> None:
+    with pytest.raises(PolicyError, match="has bounds but is no number"):
+        FactCatalogue("d", [FactEntry("t.a", type_, "test", "no number", least=0)])
+
+
+@pytest.mark.parametrize(
+    ("least", "greatest", "neutral"), [(-5, 5, 0), (1, 5, 1), (-5, -2, -2), (0, 0, 0)]
+)
+def test_neutral_number_is_the_one_nearest_to_0(least: int, greatest: int, neutral: int) -> None:
+    entry = _entry("t.a", least=least, greatest=greatest)
+    assert entry.neutral == neutral
+    assert entry.fault(entry.neutral) is None
 
 
 def test_row_unknown_fact_with_another_value_is_refused() -> None:

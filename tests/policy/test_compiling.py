@@ -10,8 +10,9 @@ import pytest
 from engine.domain.errors import PackInvalid
 from engine.domain.verdicts import FactSet
 from engine.policy.attribute_names import asserted_name, attribute_name
-from engine.policy.catalogue import FactCatalogue, FactEntry, FactType
+from engine.policy.catalogue import FactCatalogue
 from engine.policy.compiling import MOST_ALTERNATIVES, WITNESS, alternatives, compile_rules
+from engine.policy.entries import FactEntry, FactType
 from engine.policy.evaluating import holds
 from engine.policy.guarded import GuardedRules
 from engine.policy.packs import Rule

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from engine.domain.verdicts import FactValue
 from engine.policy import suggesting
-from engine.policy.catalogue import FactCatalogue, FactEntry, FactType
+from engine.policy.catalogue import FactCatalogue
 from engine.policy.conditions import AllOf, AnyOf, Condition, Negation
 from engine.policy.coverage import Coverage, cover, deciding, probes, written
+from engine.policy.entries import FactEntry, FactType
 from engine.policy.evaluating import holds
 from engine.policy.packs import Pack
 from engine.policy.reading_conditions import read_condition
@@ -35,6 +36,8 @@ CATALOGUE = FactCatalogue(
         FactEntry("t.age", FactType.INT, "test", "years", when_unknown=0),
         FactEntry("t.limit", FactType.INT, "test", "a limit", when_unknown=2**53 - 1),
         FactEntry("t.kind", FactType.TEXT, "test", "a colour", values=("red", "green")),
+        FactEntry("t.fen", FactType.INT, "test", "an amount", least=0),
+        FactEntry("t.more", FactType.INT, "test", "a count", least=500, greatest=900),
     ],
 )
 
@@ -159,6 +162,37 @@ def test_cover_place_that_cannot_decide_is_not_asked_for(covered: Covered) -> No
     found = covered("t.a >= 14 && t.a < 15", *({"t.a": n} for n in (13, 14, 15, 16)))
     assert found.gaps == ()
     assert (found.probes, found.probes_met) == (5, 5)
+
+
+@pytest.mark.parametrize(
+    ("condition", "seen"),
+    [
+        ("t.fen > 0", [{"t.fen": 0}, {"t.fen": 1}]),
+        ("t.more >= 900", [{"t.more": 899}, {"t.more": 900}]),
+        ("t.more in [1, 500]", [{"t.more": 500}, {"t.more": 501}]),
+    ],
+)
+def test_cover_place_that_no_fact_can_take_is_not_asked_for(
+    covered: Covered, condition: str, seen: list[Facts]
+) -> None:
+    found = covered(condition, *seen)
+    assert found.gaps == ()
+    assert (found.probes, found.probes_met) == (2, 2)
+
+
+def test_cover_comparison_with_what_no_fact_can_be_is_a_gap(covered: Covered) -> None:
+    found = covered("t.p || t.fen < -5", {"t.p": True, "t.fen": 0})
+    assert _messages(found) == ["t.fen < -5 decides nothing, whatever the facts: leave it out"]
+
+
+def test_cover_facts_compared_are_probed_where_their_bounds_let_them(covered: Covered) -> None:
+    found = covered("t.fen > t.more")
+    examples = [gap.example for gap in found.gaps]
+    assert examples[1:] == [
+        ({"t.fen": at + step, "t.more": at}, step > 0)
+        for at, step in [(500, -1), (500, 0), (500, 1)]
+    ]
+    assert found.probes == 3
 
 
 def test_cover_comparison_that_decides_nowhere_is_a_gap(covered: Covered) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from importlib import import_module
 from typing import get_type_hints
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.domain.clock import DAY
 from engine.domain.gifts import GiftRequest, Item, Mechanics, Relation, Scene, Tier
@@ -68,6 +71,12 @@ def test_gift_facts_are_exactly_those_of_the_catalogue() -> None:
     assert set(known) == {entry.name for entry in GIFT_SEND.supplied}
 
 
+def test_words_of_the_catalogue_are_compared_in_lower_case() -> None:
+    item = replace(COFFEE, category=" Jewellery", kind="Photo ")
+    known = gift_facts(REQUEST, replace(SITUATION, item=item), None, NOW)
+    assert (known["gift.category"], known["gift.kind"]) == ("jewellery", "photo")
+
+
 def test_gift_facts_with_nothing_known_fit_the_catalogue() -> None:
     bare = replace(SITUATION, recent=RecentGifts())
     facts = GIFT_SEND.fact_set(gift_facts(REQUEST, bare, None, NOW))
@@ -75,6 +84,45 @@ def test_gift_facts_with_nothing_known_fit_the_catalogue() -> None:
     unknown = {name for name, value in facts.values.items() if value is False and "_known" in name}
     assert "pair.fen_vs_habit_ppm_known" in unknown
     assert facts.values["gift.moderation"] == "pending"
+
+
+_fen = st.integers(0, 2**40)
+_counts = st.builds(DayCount, st.integers(0, 1_000), _fen)
+_instants = st.integers(0, 2 * NOW)
+_people = st.builds(
+    PersonFacts,
+    birth_date=st.none() | st.dates(date(1900, 1, 1), date(2100, 1, 1)),
+    zone=st.sampled_from(["Asia/Shanghai", "Pacific/Kiritimati", "Pacific/Niue"]),
+    day_gifts_limit=st.none() | st.integers(0, 2**53),
+    day_fen_limit=st.none() | _fen,
+    gift_fen_limit=st.none() | _fen,
+    joined_at=st.none() | _instants,
+)
+_situations = st.builds(
+    GiftSituation,
+    item=st.builds(replace, st.just(COFFEE), price_fen=_fen),
+    sender=_people,
+    recipient=_people,
+    two_way_friends=st.booleans(),
+    blocked=st.booleans(),
+    sender_day=_counts,
+    pair_day=_counts,
+    recipient_day=_counts,
+    recent=st.builds(
+        RecentGifts,
+        sender_hour=_counts,
+        sender_month_fen=_fen,
+        pair_year=_counts,
+        back_fen_24h=_fen,
+        unanswered_30d=st.integers(0, 1_000),
+        friends_since=st.none() | _instants,
+    ),
+)
+
+
+@given(_situations)
+def test_gift_facts_of_any_situation_lie_within_the_catalogues_bounds(situation) -> None:
+    assert GIFT_SEND.row(GIFT_SEND.fact_set(gift_facts(REQUEST, situation, None, NOW)))
 
 
 def test_item_facts_and_amounts_are_exactly_what_another_item_changes() -> None:

@@ -7,14 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.domain.errors import FactsInvalid
-from engine.policy.catalogue import FactCatalogue, FactEntry, FactType
+from engine.policy.catalogue import FactCatalogue
+from engine.policy.entries import FactEntry, FactType
 from engine.policy.given_facts import FactFault, GivenFacts
 
 CATALOGUE = FactCatalogue(
     "given",
     [
         FactEntry("t.yes", FactType.BOOL, "test", "a truth"),
-        FactEntry("t.age", FactType.INT, "test", "a number", "years", 0),
+        FactEntry("t.age", FactType.INT, "test", "a number", "years", 0, least=0, greatest=150),
         FactEntry("t.kind", FactType.TEXT, "test", "a colour", "", "red", ("red", "green")),
         FactEntry("t.text", FactType.TEXT, "test", "a text"),
     ],
@@ -26,7 +27,9 @@ _values = (
     st.none()
     | st.booleans()
     | st.integers(-3, 3)
-    | st.sampled_from([2**53, 2**53 + 1, -(2**53) - 1, 1.0, "red", "blue", "x" * 257, [], {}])
+    | st.sampled_from(
+        [150, 151, 2**53, 2**53 + 1, -(2**53) - 1, 1.0, "red", "blue", "x" * 257, [], {}]
+    )
 )
 _changes = st.dictionaries(st.sampled_from([*GOOD, "t.age_known", "stray", ""]), _values)
 _dropped = st.sets(st.sampled_from([*GOOD]), max_size=2)
@@ -65,6 +68,10 @@ def test_given_facts_with_several_faults_tell_each() -> None:
         FactFault("t.kind", "must be one of red, green"),
         FactFault("t.text", "is missing"),
         FactFault("t.age_known", "is not supplied from outside"),
+    ]
+    assert list(READER.faults({**GOOD, "t.age": -1})) == [FactFault("t.age", "must be at least 0")]
+    assert list(READER.faults({**GOOD, "t.age": 151})) == [
+        FactFault("t.age", "must be at most 150")
     ]
     assert list(READER.faults({**GOOD, "t.yes": None})) == [
         FactFault("t.yes", "must always be known")

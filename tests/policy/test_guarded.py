@@ -167,7 +167,8 @@ def test_close_while_checks_run_lets_them_finish_and_refuses_new_ones(
 def test_engines_created_and_closed_leak_no_memory() -> None:
     script = """
         import resource
-        from engine.policy.catalogue import FactCatalogue, FactEntry, FactType
+        from engine.policy.catalogue import FactCatalogue
+        from engine.policy.entries import FactEntry, FactType
         from engine.policy.compiling import compile_rules
         from engine.policy.guarded import GuardedRules
         from engine.policy.packs import Rule

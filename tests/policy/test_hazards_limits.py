@@ -12,7 +12,7 @@ import pytest
 
 from engine.domain.errors import PackInvalid, PolicyError
 from engine.domain.verdicts import Effect, FactSet, FiredRule
-from engine.policy.catalogue import FactCatalogue, FactEntry, FactType, Row
+from engine.policy.catalogue import FactCatalogue, Row
 from engine.policy.compiling import (
     MOST_ALTERNATIVES,
     MOST_COMPARISONS,
@@ -21,6 +21,7 @@ from engine.policy.compiling import (
     compile_rules,
 )
 from engine.policy.conditions import AllOf, AnyOf, Comparison, Operator
+from engine.policy.entries import FactEntry, FactType
 from engine.policy.guarded import GuardedRules
 from engine.policy.packs import Rule
 

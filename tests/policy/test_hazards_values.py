@@ -12,7 +12,8 @@ import pytest
 from engine.domain.errors import FactsInvalid, PackInvalid, PolicyError
 from engine.domain.verdicts import FactSet
 from engine.policy.attribute_names import check_attributes
-from engine.policy.catalogue import FactCatalogue, FactEntry, FactType, Row
+from engine.policy.catalogue import FactCatalogue, Row
+from engine.policy.entries import FactEntry, FactType
 from engine.policy.guarded import GuardedRules
 
 Guard = Callable[..., GuardedRules]

@@ -8,7 +8,8 @@ import pytest
 
 from engine.domain.verdicts import FactSet, FactValue
 from engine.policy import attribute_names
-from engine.policy.catalogue import FactCatalogue, FactEntry, FactType, Output
+from engine.policy.catalogue import FactCatalogue
+from engine.policy.entries import FactEntry, FactType, Output
 from engine.policy.evaluating import holds
 from engine.policy.findings import CODES, Finding, Severity, finding
 from engine.policy.lint import lint_pack, lint_reasons
@@ -25,6 +26,7 @@ BOX = FactCatalogue(
         FactEntry("box.age", FactType.INT, "test", "a number", when_unknown=0),
         FactEntry("box.kind", FactType.TEXT, "test", "a kind", values=("tea", "cake", "toy")),
         FactEntry("box.name", FactType.TEXT, "test", "a text"),
+        FactEntry("box.gifts", FactType.INT, "test", "a count", least=1),
     ],
     [Output("pay.ppm", FactType.INT, "a share", "ppm", 0, 1_000_000)],
 )
@@ -230,6 +232,11 @@ CASES = [
         "let counsel read it beside: the law of 2022 Art. 3",
     ),
     Case(
+        HEAD + rule("a", "box.open").replace("source: ours", "source: Oursourced order 12"),
+        *("UNVERIFIED", "8:5", "a", "nobody has checked the rule 'a' against its source"),
+        "let counsel read it beside: Oursourced order 12",
+    ),
+    Case(
         HEAD
         + rule("a", "box.open && box.fen > 5 && (box.name == 'x' || !box.open) && box.fen < 3"),
         *("NEVER_FIRES", "8:5", "a"),
@@ -277,6 +284,32 @@ CASES = [
         "the rule 'a' never fires under the present parameters: "
         "box.kind in params.kinds (['tea']) and box.kind != 'tea' cannot hold together",
         "change the parameters, or take the rule out",
+    ),
+    Case(
+        HEAD + rule("a", "box.open && box.gifts < 1"),
+        *("NEVER_FIRES", "8:5", "a", "the rule 'a' never fires: box.gifts < 1 cannot hold"),
+        "correct its condition",
+    ),
+    Case(
+        WITH_PARAMS.replace("dear: 100, kinds: [tea]", "few: 1")
+        + rule("a", "box.gifts < params.few"),
+        *("NEVER_FIRES_NOW", "9:5", "a"),
+        "the rule 'a' never fires under the present parameters: box.gifts < params.few (1) "
+        "cannot hold",
+        "change the parameters, or take the rule out",
+    ),
+    Case(
+        HEAD + rule("a", "box.gifts > 0"),
+        *("ALWAYS_FIRES", "8:5", "a", "the rule 'a' always fires, so it denies everything"),
+        *("correct its condition", {"box.gifts": 1}),
+    ),
+    Case(
+        WITH_PARAMS.replace("dear: 100, kinds: [tea]", "few: 1")
+        + rule("a", "box.gifts >= params.few"),
+        *("ALWAYS_FIRES_NOW", "9:5", "a"),
+        "the rule 'a' always fires under the present parameters, so it denies everything",
+        "change the parameters, or correct its condition",
+        {"box.gifts": 1},
     ),
     Case(
         HEAD + rule("a", "box.fen > 5 || box.fen <= 6"),
@@ -421,6 +454,23 @@ def test_lint_pack_engine_that_refuses_is_a_finding(monkeypatch: pytest.MonkeyPa
         "2 facts in one catalogue",
         "at most 1 can be asserted",
     )
+
+
+@pytest.mark.parametrize(
+    ("when", "code"),
+    [
+        ("sender.day_gifts_after > 0", "ALWAYS_FIRES"),
+        ("sender.day_gifts_after > 1", None),
+        ("gift.price_fen < 0", "NEVER_FIRES"),
+        ("gift.price_fen <= 0", None),
+        ("sender.age_years_known && sender.age_years < 0", "NEVER_FIRES"),
+        ("sender.day_fen_limit >= 0", "ALWAYS_FIRES"),
+    ],
+)
+def test_lint_pack_of_gifts_knows_what_numbers_can_be(when: str, code: str | None) -> None:
+    text = HEAD.replace("decides: box", "decides: gift_send") + rule("a", when)
+    found = lint_pack(text, "box.yaml", read_reasons(REASONS, "reasons.yaml"))
+    assert [finding.code for finding in found] == ([] if code is None else [code])
 
 
 def test_lint_pack_sound_pack_has_no_findings() -> None:

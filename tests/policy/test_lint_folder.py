@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from engine.domain.errors import PackInvalid
+from engine.policy.cases import cases_in
 from engine.policy.compiling import MOST_ALTERNATIVES, MOST_COMPARISONS
 from engine.policy.findings import CODES, Finding, Severity, finding
+from engine.policy.folder import packs_in
 from engine.policy.lint import lint_folder, lint_pack
 from engine.policy.reasons import REASONS_FILE, read_reasons
 
@@ -51,6 +54,21 @@ def test_lint_folder_sound_folder_has_no_findings(folder: Path) -> None:
     (folder / "two.yaml").write_text(pack("two", 2028, 2030), encoding="utf-8")
     (folder / "gift.yaml").write_text(pack("gift", 2026, 2030, "gift_send"), encoding="utf-8")
     assert lint_folder(folder) == []
+
+
+@pytest.mark.parametrize(
+    "stray", ["one.yml", "cases/one.yml", "cases/more/one.yaml", "more/x.yaml"]
+)
+def test_file_that_nobody_would_read_is_found_by_lint_and_refused_by_the_rest(
+    folder: Path, stray: str
+) -> None:
+    (folder / stray).parent.mkdir(parents=True, exist_ok=True)
+    (folder / stray).write_text(pack("two", 2028, 2030), encoding="utf-8")
+    (found,) = lint_folder(folder)
+    assert (found.code, found.where) == ("UNREADABLE", f"{folder / stray}:1:1")
+    for read in (packs_in, cases_in):
+        with pytest.raises(PackInvalid, match="neither a pack nor cases"):
+            read(folder)
 
 
 def test_lint_folder_without_packs_says_so(folder: Path) -> None:

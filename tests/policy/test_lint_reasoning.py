@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.domain.verdicts import FactSet, FactValue
-from engine.policy.catalogue import FactCatalogue, FactEntry, FactType, Output
+from engine.policy.catalogue import FactCatalogue
 from engine.policy.decisions import CATALOGUES
+from engine.policy.entries import FactEntry, FactType, Output
 from engine.policy.evaluating import holds
 from engine.policy.findings import Finding
 from engine.policy.firing import MOST_COMPARED_FOR_A_PACK
@@ -26,7 +27,7 @@ SMALL = FactCatalogue(
         FactEntry("t.p", FactType.BOOL, "test", "a truth"),
         FactEntry("t.q", FactType.BOOL, "test", "a truth"),
         FactEntry("t.a", FactType.INT, "test", "a number"),
-        FactEntry("t.age", FactType.INT, "test", "a number", when_unknown=0),
+        FactEntry("t.age", FactType.INT, "test", "a number", when_unknown=0, least=0, greatest=3),
         FactEntry("t.kind", FactType.TEXT, "test", "a colour", values=("red", "green", "blue")),
         FactEntry("t.s", FactType.TEXT, "test", "a text"),
     ],
@@ -44,7 +45,7 @@ WORLDS: list[Mapping[str, FactValue]] = [
         ("red", "green", "blue"),
         ("x", "y"),
     )
-    for age in (range(-1, 5) if known else (0,))
+    for age in (range(4) if known else (0,))
 ]
 
 numbers = st.integers(0, 3)

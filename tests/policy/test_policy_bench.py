@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from engine.domain.verdicts import FactSet
-from engine.policy.catalogue import FactCatalogue, FactEntry, FactType
+from engine.policy.catalogue import FactCatalogue
 from engine.policy.compiling import compile_rules
+from engine.policy.entries import FactEntry, FactType
 from engine.policy.guarded import GuardedRules
 from engine.policy.packs import Rule
 

@@ -9,7 +9,8 @@ import pytest
 from engine.domain.errors import PackInvalid, PolicyError
 from engine.domain.verdicts import FactValue
 from engine.policy.cases import read_cases
-from engine.policy.catalogue import FactCatalogue, FactEntry, FactType, Output
+from engine.policy.catalogue import FactCatalogue
+from engine.policy.entries import FactEntry, FactType, Output
 from engine.policy.guarded import GuardedRules
 from engine.policy.packs import read_pack
 from engine.policy.proving import Proof, completed, concerning, prove

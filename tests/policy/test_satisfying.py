@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from engine.domain.verdicts import FactSet, FactValue
-from engine.policy.catalogue import FactCatalogue, FactEntry, FactType
+from engine.policy.catalogue import FactCatalogue
 from engine.policy.conditions import Condition, facts_read
+from engine.policy.entries import FactEntry, FactType
 from engine.policy.evaluating import holds
 from engine.policy.number_sets import ALL_NUMBERS
 from engine.policy.reading_conditions import read_condition
@@ -29,7 +30,9 @@ CATALOGUE = FactCatalogue(
         FactEntry("t.a", FactType.INT, "test", "a number"),
         FactEntry("t.b", FactType.INT, "test", "a number"),
         FactEntry("t.c", FactType.INT, "test", "a number"),
-        FactEntry("t.age", FactType.INT, "test", "a number", when_unknown=0),
+        FactEntry("t.few", FactType.INT, "test", "a number", least=-1, greatest=1),
+        FactEntry("t.more", FactType.INT, "test", "a number", least=1),
+        FactEntry("t.age", FactType.INT, "test", "a number", when_unknown=0, least=0),
         FactEntry("t.kind", FactType.TEXT, "test", "a colour", values=COLOURS),
         FactEntry("t.hue", FactType.TEXT, "test", "a colour", values=COLOURS),
         FactEntry(
@@ -42,7 +45,9 @@ CATALOGUE = FactCatalogue(
 VOCABULARY = vocabulary_of(CATALOGUE)
 LEAST, GREATEST = -2, 2
 WITHIN = {
-    name: f"{name} >= {LEAST} && {name} <= {GREATEST}" for name in ("t.a", "t.b", "t.c", "t.age")
+    entry.name: f"{entry.name} >= {LEAST} && {entry.name} <= {GREATEST}"
+    for entry in CATALOGUE.entries
+    if entry.type is FactType.INT
 }
 
 # Beside the texts that conditions name two are enough: two facts can differ from all of them and
@@ -54,7 +59,7 @@ numbers = st.integers(LEAST - 1, GREATEST + 1)
 orders = st.sampled_from(["==", "!=", "<", "<=", ">", ">="])
 equals = st.sampled_from(["==", "!="])
 bools = st.sampled_from(["t.p", "t.q", "t.r", "t.age_known", "t.tie_known"])
-ints = st.sampled_from(["t.a", "t.b", "t.c", "t.age"])
+ints = st.sampled_from(["t.a", "t.b", "t.c", "t.few", "t.more", "t.age"])
 strings = st.sampled_from(["t.s", "t.u"])
 anytexts = st.sampled_from(["t.s", "t.u", "t.kind", "t.hue"])
 colours = st.sampled_from(COLOURS)
@@ -103,7 +108,8 @@ def worlds(names: list[str]) -> Iterator[Mapping[str, FactValue]]:
         if entry.type is FactType.BOOL:
             choices.append((False, True))
         elif entry.type is FactType.INT:
-            choices.append(tuple(range(LEAST, GREATEST + 1)))
+            least, greatest = max(LEAST, entry.least), min(GREATEST, entry.greatest)
+            choices.append(tuple(range(least, greatest + 1)))
         else:
             choices.append(entry.values or TEXTS)
     for values in product(*choices):
@@ -200,6 +206,17 @@ def test_satisfy_any_world_is_right_with_facts_and_without(texts: list[str]) -> 
         (["!t.tie_known", "t.tie == 'strong'"], Possible.NO),
         (["t.age_known == t.p", "!t.p", "t.age != 0"], Possible.NO),
         (["t.age > 3"], Possible.YES),
+        (["t.age < 0"], Possible.NO),
+        (["t.more < 1"], Possible.NO),
+        (["t.more <= 1"], Possible.YES),
+        (["t.few > 1"], Possible.NO),
+        (["t.few != -1", "t.few != 0", "t.few != 1"], Possible.NO),
+        (["t.few >= t.more", "t.few != 1"], Possible.NO),
+        (["t.few == t.more"], Possible.YES),
+        (["t.few == t.a", "t.a == t.more", "t.a != 1"], Possible.NO),
+        (["t.a < t.b", "t.b < t.few", "t.a > -1"], Possible.NO),
+        (["t.more < t.a", "t.a < 2"], Possible.NO),
+        (["t.few in [2, 3]"], Possible.NO),
     ],
 )
 def test_satisfy_each_kind_of_reasoning_is_exact(texts: list[str], possible: Possible) -> None:
@@ -217,6 +234,9 @@ def test_satisfy_each_kind_of_reasoning_is_exact(texts: list[str], possible: Pos
         (["t.a < t.b", "t.b < t.c"], {"t.a": 0, "t.b": 1, "t.c": 2}),
         (["!t.p", "t.kind != 'red'"], {"t.p": False, "t.kind": "green"}),
         (["t.s != 'any'"], {"t.s": "any 1"}),
+        (["t.more != 1"], {"t.more": 2}),
+        (["t.more > t.few", "t.few != 0"], {"t.few": 1, "t.more": 2}),
+        (["t.more > t.few", "t.few < 0"], {"t.few": -1, "t.more": 1}),
         (["t.age_known || t.p"], {"t.age": 0, "t.age_known": True, "t.p": False}),
     ],
 )

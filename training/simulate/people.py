@@ -36,10 +36,11 @@ _HOUSEHOLDS = (
 
 
 def ages(born: Ints, day: int) -> Ints:
-    """Return the completed years between birth days and a day, all as day numbers."""
+    """Return the completed years between birth days and a day, all day numbers; 0 if reversed."""
     year = year_of(day)
     born_year = born.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64) + 1970
-    return year - born_year - (anniversary(born, year) > day)
+    completed: Ints = np.maximum(0, year - born_year - (anniversary(born, year) > day))
+    return completed
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,12 @@ def test_born_by_is_the_last_birthday_of_that_age(today, age) -> None:
     )
 
 
+@given(DATES, DATES)
+def test_age_is_never_below_0(born, today) -> None:
+    assert age_in_years(born, today) >= 0
+    assert born < today or age_in_years(born, today) == 0
+
+
 def test_person_born_on_29_february_grows_older_on_1_march() -> None:
     born = date(2008, 2, 29)
     assert age_in_years(born, date(2026, 2, 28)) == 17

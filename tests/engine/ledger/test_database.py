@@ -70,6 +70,16 @@ def test_commits_are_durable_on_both_databases(database: Database) -> None:
             assert unit.exec_driver_sql("SHOW fsync").scalar() == "on"
 
 
+def test_server_that_falls_silent_is_given_up_within_seconds(postgresql_database: Database) -> None:
+    with postgresql_database.reading() as unit:
+        kept = unit.connection.dbapi_connection.info.get_parameters()
+    idle, interval, count = (
+        int(kept[f"keepalives_{name}"]) for name in ("idle", "interval", "count")
+    )
+    assert idle + interval * count <= 12
+    assert int(kept["tcp_user_timeout"]) <= 10_000
+
+
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://h/d", "no url"])
 def test_unusable_url_is_refused(url: str) -> None:
     with pytest.raises(InvalidInput):

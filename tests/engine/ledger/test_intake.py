@@ -324,6 +324,15 @@ def test_live_id_taken_by_an_imported_event_is_a_conflict(world) -> None:
         world.tell(Interacted("m1", world.now, "an", "bo", "message", 1.0))
 
 
+def test_change_of_a_person_imported_without_a_date_is_no_joining(world) -> None:
+    with world.database.writing() as unit:
+        unit.execute(insert(tables.people).values(person="old", recorded_at=0))
+    world.tell(PersonChanged("moves", world.now - 5, "old", None, "Europe/Berlin"))
+    with world.database.reading() as unit:
+        person = unit.execute(select(tables.people).where(tables.people.c.person == "old")).one()
+    assert (person.zone, person.joined_at) == ("Europe/Berlin", None)
+
+
 def test_late_event_fills_in_what_a_newer_one_left_out(world) -> None:
     world.tell(PersonChanged("new", world.now - 5, "an", None, "Europe/Berlin"))
     world.tell(PersonChanged("old", world.now - 9, "an", date(2014, 1, 1), "Asia/Tokyo"))

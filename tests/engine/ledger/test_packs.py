@@ -47,7 +47,7 @@ def keep(store: PackVersions, *versions: StoredVersion) -> None:
 
 
 def test_empty_store_is_at_revision_0_with_nothing_in_service(store) -> None:
-    assert store.revision() == 0
+    assert store.newest().revision == 0
     assert store.in_service().enforced == store.in_service().shadows == ()
     assert store.find("p", 1) is store.find_by_hash("hash1") is None
 
@@ -60,12 +60,13 @@ def test_version_is_found_as_it_was_kept(store) -> None:
     assert store.versions("q") == []
 
 
-def test_what_is_done_to_a_version_is_kept_with_it(store) -> None:
+@pytest.mark.parametrize("done", [Action.SHADOWED, Action.SHADOWED_WITHOUT_HISTORY])
+def test_what_is_done_to_a_version_is_kept_with_it(store, done) -> None:
     keep(store, version(1))
     with store.changing() as unit:
         packs.attach(unit, version(1).ref, '{"replayed":1}')
         packs.move(unit, version(1).ref, PackState.SHADOW)
-        packs.note(unit, version(1).ref, Action.SHADOWED, ANN, 4)
+        packs.note(unit, version(1).ref, done, ANN, 4)
         packs.enforce(unit, version(1).ref, Actor("k2", "bob"), 7)
         packs.note(unit, version(1).ref, Action.ENFORCED, Actor("k2", "bob"), 7)
     found = store.find("p", 1)
@@ -79,7 +80,7 @@ def test_what_is_done_to_a_version_is_kept_with_it(store) -> None:
     )
     assert [(e.revision, e.action, e.actor.name, e.occurred_at) for e in store.events("p")] == [
         (1, Action.PUBLISHED, "ann", 3),
-        (2, Action.SHADOWED, "ann", 4),
+        (2, done, "ann", 4),
         (3, Action.ENFORCED, "bob", 7),
     ]
     assert store.events("q") == []
@@ -91,9 +92,20 @@ def test_in_service_lists_the_newest_enforced_first_and_shadows_apart(store) -> 
     ]
     keep(store, *enforced, version(4), version(5, PackState.SHADOW), version(6, PackState.RETIRED))
     service = store.in_service()
-    assert service.revision == 6
+    assert service.newest.revision == 6
     assert [text.ref.version for text in service.enforced] == [2, 3, 1]
     assert [(text.ref.version, text.text) for text in service.shadows] == [(5, "text 5")]
+    assert {text.decides for text in (*service.enforced, *service.shadows)} == {"d"}
+    assert service.newest == store.newest() == (6, "p", 6, 3)
+
+
+def test_events_of_a_decision_are_those_of_every_pack_that_decides_it(store) -> None:
+    other = version(1, ref=PackRef("q", 1, "hash of q"))
+    stranger = version(1, ref=PackRef("r", 1, "hash of r"), decides="e")
+    keep(store, version(1), stranger, other)
+    with store.changing() as unit:
+        found = packs.events_deciding(unit, "d")
+    assert [(event.revision, event.pack) for event in found] == [(1, "p"), (3, "q")]
 
 
 def test_change_that_fails_leaves_neither_version_nor_event(store) -> None:
@@ -102,7 +114,7 @@ def test_change_that_fails_leaves_neither_version_nor_event(store) -> None:
         packs.add(unit, version(2))
         packs.note(unit, version(2).ref, Action.PUBLISHED, ANN, 3)
         raise RuntimeError
-    assert (store.revision(), len(store.versions())) == (1, 1)
+    assert (store.newest().revision, len(store.versions())) == (1, 1)
 
 
 def test_concurrent_changes_get_revisions_of_their_own_without_gaps(store) -> None:
@@ -124,9 +136,9 @@ def test_reader_sees_nothing_of_a_change_that_is_under_way(store) -> None:
         packs.move(unit, version(1).ref, PackState.RETIRED)
         packs.note(unit, version(1).ref, Action.RETIRED, ANN, 5)
         service = store.in_service()
-        assert (service.revision, len(service.enforced)) == (1, 1)
+        assert (service.newest.revision, len(service.enforced)) == (1, 1)
     service = store.in_service()
-    assert (service.revision, len(service.enforced)) == (2, 0)
+    assert (service.newest.revision, len(service.enforced)) == (2, 0)
 
 
 def test_in_service_is_of_one_instant_while_versions_are_changed(store) -> None:
@@ -152,9 +164,9 @@ def test_in_service_is_of_one_instant_while_versions_are_changed(store) -> None:
         swapping.result()
     seen.append(store.in_service())
     for service in seen:
-        expected = 1 if (service.revision // 2) % 2 == 1 else 2
+        expected = 1 if (service.newest.revision // 2) % 2 == 1 else 2
         assert [text.ref.version for text in service.enforced] == [expected]
-    assert seen[-1].revision == 82
+    assert seen[-1].newest.revision == 82
 
 
 def test_state_or_action_that_means_nothing_is_told(store, database) -> None:

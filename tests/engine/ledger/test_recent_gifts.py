@@ -164,7 +164,7 @@ def _expected(world, history: Sequence[Given], at: int) -> RecentGifts:
     ]
     return RecentGifts(
         sender_hour=DayCount(len(hour), sum(g.fen for g in hour)),
-        pair_year=DayCount(len(year), sum(g.fen for g in year)),
+        pair_year=DayCount(sum(g.fen > 0 for g in year), sum(g.fen for g in year)),
         back_fen_24h=sum(g.fen for g, t in back if t > at - DAY),
         unanswered_30d=len(unanswered),
         friends_since=world.now - DAY if at >= world.now - DAY else None,
