@@ -126,28 +126,29 @@ class Recommending:
         return dict(zip(items, decided, strict=True))
 
     def _pair_refusals(self, decided: dict[str, DecidedGift]) -> tuple[str, ...]:
-        """Return what anyone may be told of every item alike and not of the items.
+        """Return what anyone may be told of all items alike that nothing open speaks against.
 
-        Only of denials: nothing was sent that could be held for review. What is told of each item
-        is what a check of it tells, so it says nothing of a block or an age that a check would not.
+        Only of denials: nothing was sent that could be held for review. What counts is what a
+        check of each item would tell, so a block or an age shows here only where it shows there.
         """
         if not decided or any(d.verdict.effect is not Effect.DENY for d in decided.values()):
             return ()
         engine = self._policy.engine
-        told = [
-            [reason.code for reason in engine.public_reasons(one.verdict.reasons, "en")]
-            for one in decided.values()
-        ]
-        shared = frozenset.intersection(*map(frozenset, told))
-        first = next(iter(decided.values()))
-        asks_item = {
-            trace.rule: any(c.attribute in ITEM_FACTS for c in trace.conditions)
-            for trace in engine.explain(first.verdict, first.facts)
-        }
-        about_item = {f.reason for f in first.verdict.fired if asks_item[f.rule]}
-        about_pair = {f.reason for f in first.verdict.fired if not asks_item[f.rule]}
-        # A coarse code is no rule's own reason: it is told whatever it stands for.
-        return tuple(code for code in told[0] if code in shared - (about_item - about_pair))
+        asks_item: dict[str, bool] = {}
+        told: list[list[str]] = []
+        for one in decided.values():
+            fired = one.verdict.fired
+            if any(rule.rule not in asks_item for rule in fired):
+                for trace in engine.explain(one.verdict, one.facts):
+                    asked = (c.attribute in ITEM_FACTS for c in trace.conditions)
+                    asks_item[trace.rule] = any(asked)
+            about_item = {rule.reason for rule in fired if asks_item[rule.rule]}
+            about_pair = {rule.reason for rule in fired if not asks_item[rule.rule]}
+            codes = [reason.code for reason in engine.public_reasons(one.verdict.reasons, "en")]
+            # A coarse code is no rule's own reason: it counts whatever stands behind it.
+            if (about_item - about_pair).isdisjoint(codes):
+                told.append(codes)
+        return tuple(c for c in told[0] if all(c in codes for codes in told)) if told else ()
 
 
 def _context(unit: Unit, wish: Wish, profiled: frozenset[str], at: int) -> GiftContext:

@@ -159,9 +159,9 @@ class FactCatalogue:
             # Refuses texts that are no UTF-8 and numbers beyond 53 bits faster than we could.
             written = orjson.dumps(row, option=orjson.OPT_STRICT_INTEGER)
         except orjson.JSONEncodeError:
-            written = b"-"  # may be in it
             if any(e.fault(v) for e, v in zip(self.entries, row, strict=True)):  # ±2^53 has none
                 raise self._first_fault(given) from None
+            written = b""  # its bounds are checked
         if not self._within_bounds(row, written):
             raise self._first_fault(given)
         for place, allowed in self._listed:

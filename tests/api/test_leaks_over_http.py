@@ -83,7 +83,7 @@ SECRETS: dict[str, Tell] = {
     "they-are-12-with-consent": lambda s, r: [_person(s, 30), _person(r, 12), _consent(r)],
     "they-got-60-today": _adults,
     "they-got-300-today": _adults,
-    "three-expired": _adults,
+    "we-gave-much-this-hour": _adults,
 }
 """What may be recorded of two people that neither learns from the other's gifts."""
 
@@ -95,21 +95,21 @@ def _kept(database: Any, secret: str, sender: str, recipient: str) -> None:
             got = int(secret.split("-")[2])
             row = {"scope": "recipient", "subject": recipient, "day": local_day(NOON)}
             unit.execute(insert(tables.counters).values({**row, "gifts": got, "fen": 900 * got}))
-        for nth in range(3 if secret == "three-expired" else 0):
+        if secret == "we-gave-much-this-hour":
             unit.execute(
                 insert(tables.gifts).values(
-                    gift=f"{sender}-{nth}",
+                    gift=f"{sender}-before",
                     sender=sender,
-                    recipient=recipient,
+                    recipient="somebody",
                     item="coffee",
-                    price_fen=900,
+                    price_fen=600_000,
                     relation="friend",
                     scene="chat",
                     occasion="none",
                     state="sent",
                     origin="imported",
-                    occurred_at=NOON - (3 + nth) * DAY,
-                    recorded_at=NOON - (3 + nth) * DAY,
+                    occurred_at=NOON - HOUR // 2,
+                    recorded_at=NOON - HOUR // 2,
                 )
             )
 
@@ -203,7 +203,8 @@ def test_checks_of_pairs_that_differ_in_secrets_are_word_for_word_the_same(
     assert _refused_for(groups, "coffee") == {*blocked_or_young, "they-got-300-today"}
     assert {"nobody-knows", "they-are-6", "they-are-12"} < _refused_for(groups, "box")
     assert {"adults", "they-are-12-with-consent"}.isdisjoint(_refused_for(groups, "box"))
-    assert set(groups[True, "coffee", "en", "review"]) == {"they-got-60-today", "three-expired"}
+    held = {"they-got-60-today", "we-gave-much-this-hour"}
+    assert set(groups[True, "coffee", "en", "review"]) == held
     assert len(groups[True, "watch", "en", "review"]) >= 5
     # Strangers and draws are refused openly, whatever else is so.
     for item in ITEMS:
