@@ -74,7 +74,7 @@ class FactEntry:
         if isinstance(value, str):
             if self.values and value not in self.values:
                 return f"must be one of {', '.join(self.values)}"
-            return None if _sound_text(value) else f"is no UTF-8 text of at most {LONGEST_TEXT}"
+            return None if sound_text(value) else f"is no UTF-8 text of at most {LONGEST_TEXT}"
         return self._beyond(value) if type(value) is int else None
 
     def _beyond(self, number: int) -> str | None:
@@ -111,11 +111,14 @@ class Output:
         return None
 
 
-def _sound_text(value: str) -> bool:
-    if len(value) > LONGEST_TEXT:
+def sound_text(text: str) -> bool:
+    """Whether a text is short enough and can be written as UTF-8."""
+    if len(text) > LONGEST_TEXT:
         return False
+    if text.isascii():
+        return True
     try:
-        value.encode()
+        text.encode()
     except UnicodeEncodeError:
         return False
     return True
