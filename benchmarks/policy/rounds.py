@@ -7,8 +7,10 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from math import ceil
+from typing import TYPE_CHECKING
 
-from benchmarks.policy.contenders import Contender
+if TYPE_CHECKING:  # the contenders themselves need the benchmark extras
+    from benchmarks.policy.contenders import Contender
 
 
 def measured(contenders: Sequence[Contender], checks: int, rounds: int) -> dict[str, list[float]]:

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -215,9 +215,14 @@ def test_server_cuts_off_a_chunked_body_that_never_ends(server: Running) -> None
     chunk = b"1000\r\n" + b" " * 0x1000 + b"\r\n"
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
         connection.sendall(head + b'd\r\n{"name": "a"}\r\n')
-        for _ in range(DEFAULT_BODY // 0x1000 + 2):
-            connection.sendall(chunk)
-        assert b" 413 " in connection.recv(4096).splitlines()[0]
+        first = b""
+        # The answer comes before the body has ended; a server that closes at once may take it back.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            for _ in range(DEFAULT_BODY // 0x1000 + 2):
+                connection.sendall(chunk)
+        with suppress(ConnectionResetError):
+            first = connection.recv(4096)
+        assert first == b"" or b" 413 " in first.splitlines()[0]
 
 
 @pytest.mark.parametrize(
