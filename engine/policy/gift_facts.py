@@ -253,7 +253,8 @@ GIFT_SEND = FactCatalogue(
         _one_more(
             "recipient.day_gifts_after",
             _COUNTERS,
-            "Gifts to the recipient in the recipient's local day, this one included.",
+            "Gifts to the recipient in their local day, this one included; those of fans "
+            "are not counted.",
             "gifts",
             1,
         ),
