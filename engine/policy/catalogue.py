@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from operator import itemgetter
-from typing import cast
+from typing import Annotated, Any, Literal
+
+import msgspec
 
 from engine.domain.errors import FactsInvalid, PolicyError
 from engine.domain.verdicts import FactSet, FactValue
 from engine.policy.attribute_names import check_attributes
-from engine.policy.entries import GREATEST_NUMBER, FactEntry, FactType, Output, sound_text
+from engine.policy.entries import (
+    GREATEST_NUMBER,
+    LONGEST_TEXT,
+    FactEntry,
+    FactType,
+    Output,
+    sound_text,
+)
 
 Row = tuple[FactValue, ...]
 """The values of one fact set in catalogue order."""
@@ -48,11 +57,8 @@ class FactCatalogue:
         self.entries = tuple(_with_companions(entries))
         self._by_name = {entry.name: entry for entry in self.entries}
         self._check_entries()
-        names = self._names = tuple(entry.name for entry in self.entries)
-        index = {name: place for place, name in enumerate(names)}
-        self._row = picker(names)
-        self._types = [entry.type.python for entry in self.entries]
-        self._listed = tuple((index[e.name], frozenset(e.values)) for e in self.entries if e.values)
+        index = self._index = {entry.name: place for place, entry in enumerate(self.entries)}
+        self._checked = _checked_type(self.entries)
         self._free = tuple(
             index[e.name] for e in self.entries if e.type is FactType.TEXT and not e.values
         )
@@ -61,14 +67,6 @@ class FactCatalogue:
             for e in self.supplied
             if e.may_be_unknown
         )
-        numbers = [(index[e.name], e) for e in self.entries if e.type is FactType.INT]
-        self._numbers = cast("Callable[[Row], tuple[int, ...]]", picker([p for p, _ in numbers]))
-        # All numbers are held to the widest bounds at once, and then each to its own if narrower.
-        self._least = min((e.least for _, e in numbers), default=0)
-        self._greatest = max((e.greatest for _, e in numbers), default=0)
-        self._floors = _bounds(((p, e.least) for p, e in numbers), self._least)
-        self._ceilings = _bounds(((p, e.greatest) for p, e in numbers), self._greatest)
-        self._index = index
 
     def __contains__(self, name: object) -> bool:
         return name in self._by_name
@@ -151,37 +149,17 @@ class FactCatalogue:
             unknown without its conservative value.
         """
         given = facts.values
-        # As `fact_set` orders them, or in any other order.
-        row = tuple(given.values()) if tuple(given) == self._names else self._ordered(given)
-        if [*map(type, row)] != self._types:
-            raise self._first_fault(given)
-        numbers = self._numbers(row)  # whole numbers: the types were just compared
-        if numbers and not self._least <= min(numbers) <= max(numbers) <= self._greatest:
-            raise self._first_fault(given)
-        for take, least in self._floors:
-            if min(take(row)) < least:
-                raise self._first_fault(given)
-        for take, greatest in self._ceilings:
-            if max(take(row)) > greatest:
-                raise self._first_fault(given)
-        for place, allowed in self._listed:
-            if row[place] not in allowed:
-                raise self._first_fault(given)
+        try:
+            row: Row = msgspec.structs.astuple(msgspec.convert(given, self._checked))
+        except (msgspec.ValidationError, UnicodeError):
+            raise self._first_fault(given) from None
         for place in self._free:
-            if not sound_text(cast("str", row[place])):
+            text = row[place]
+            if type(text) is not str or not (text.isascii() or sound_text(text)):
                 raise self._first_fault(given)
         for known, place, stand_in in self._unknowable:
             if not row[known] and row[place] != stand_in:
                 raise self._first_fault(given)
-        return row
-
-    def _ordered(self, given: Mapping[str, FactValue]) -> Row:
-        try:
-            row = self._row(given)
-        except KeyError:
-            raise self._first_fault(given) from None
-        if len(given) != len(row):
-            raise self._first_fault(given)
         return row
 
     def _first_fault(self, given: Mapping[str, FactValue]) -> FactsInvalid:
@@ -247,18 +225,23 @@ def picker(keys: Sequence[str] | Sequence[int]) -> Callable[..., Row]:
     return take if len(keys) > 1 else lambda source: (take(source),)
 
 
-def _bounds(
-    placed: Iterable[tuple[int, int]], unneeded: int
-) -> tuple[tuple[Callable[[Row], tuple[int, ...]], int], ...]:
-    """Return each bound but `unneeded` with what takes the numbers it holds for out of a row."""
-    places: dict[int, list[int]] = {}
-    for place, bound in placed:
-        if bound != unneeded:
-            places.setdefault(bound, []).append(place)
-    return tuple(
-        (cast("Callable[[Row], tuple[int, ...]]", picker(group)), bound)
-        for bound, group in places.items()
-    )
+def _checked_type(entries: Sequence[FactEntry]) -> type[msgspec.Struct]:
+    """Return a type that only facts within their types, bounds and lists can be converted to."""
+    fields = [(f"f{place}", _checked(entry)) for place, entry in enumerate(entries)]
+    names = {f"f{place}": entry.name for place, entry in enumerate(entries)}
+    return msgspec.defstruct("Facts", fields, rename=names, forbid_unknown_fields=True, gc=False)
+
+
+def _checked(entry: FactEntry) -> Any:
+    if entry.values:
+        return Literal[entry.values]
+    match entry.type:
+        case FactType.BOOL:
+            return bool
+        case FactType.INT:
+            return Annotated[int, msgspec.Meta(ge=entry.least, le=entry.greatest)]
+        case FactType.TEXT:
+            return Annotated[str, msgspec.Meta(max_length=LONGEST_TEXT)]
 
 
 def _with_companions(entries: Sequence[FactEntry]) -> Iterator[FactEntry]:

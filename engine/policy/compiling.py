@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-import orjson
+import msgspec
 
 from engine.domain.errors import PackInvalid
 from engine.domain.verdicts import FactValue
@@ -185,8 +185,8 @@ def _ruleset(name: str, group: Mapping[str, tuple[int, Alternative]]) -> Ruleset
     definition[SENTINEL_RULE] = _rule(SENTINEL, [])
     return Ruleset(
         name=name,
-        # orjson on both sides: texts are compared as the engine reads them, escapes and all.
-        definition=orjson.dumps(definition).decode(),
+        # As facts are written: texts are compared as they stand there, escapes and all.
+        definition=msgspec.json.encode(definition).decode(),
         facts=tuple(read),
         rules={rule: index for rule, (index, _) in group.items()},
     )

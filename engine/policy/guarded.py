@@ -11,11 +11,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import make_dataclass
 from functools import lru_cache
 
 import durable_rules_engine as durable
-import orjson
+import msgspec
 
 from engine.domain.errors import PolicyError
 from engine.policy.attribute_names import KIND, asserted_name
@@ -37,8 +36,9 @@ MOST_RETIRED = 64
 deleting an engine in an unknown state can end the process."""
 
 _SID, _ID = "0", "1"
-_IDENTITY = orjson.dumps({"id": _ID}).decode()
-_SENTINEL_FACT = orjson.dumps({"id": _ID, KIND: SENTINEL}).decode()
+_written = msgspec.json.Encoder().encode
+_IDENTITY = _written({"id": _ID}).decode()
+_SENTINEL_FACT = _written({"id": _ID, KIND: SENTINEL}).decode()
 _ACCEPTED = 0
 _NOTHING: Fired = frozenset()
 _MOST_JUDGED = 4_096
@@ -88,13 +88,12 @@ class _Language:
 def _asserted_type(attributes: tuple[str, ...]) -> Callable[..., object]:
     """Return the type of an asserted fact, to be called with the values of its attributes.
 
-    orjson writes the fields of a dataclass in their order, and one is made faster than a dict. The
-    kind stands last: the witness then proves that the fact was read to its end. Without a session
-    of its own a fact belongs to the session "0".
+    It is written as JSON field by field, and made faster than a dict. The kind stands last: the
+    witness then proves that the fact was read to its end. Without a session of its own a fact
+    belongs to the session "0".
     """
-    constants = {"id": _ID, KIND: FACT}
-    names = (*attributes, *constants)
-    return make_dataclass("Asserted", names, namespace=constants, eq=False, repr=False)
+    constants = [("id", str, _ID), (KIND, str, FACT)]
+    return msgspec.defstruct("Asserted", [*attributes, *constants], gc=False)
 
 
 class _Engine:
@@ -112,7 +111,7 @@ class _Engine:
         """Return which rules fire on one catalogue row."""
         language = self._language
         fact = language.asserted(*language.pick(row))
-        answers = self._ask(orjson.dumps(fact).decode())
+        answers = self._ask(_written(fact).decode())
         known = language.judged.get(answers)
         return language.judge(answers) if known is None else known
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.domain.errors import FactsInvalid, PolicyError
 from engine.domain.verdicts import FactSet, FactValue
@@ -132,6 +134,38 @@ def test_row_number_beyond_its_bound_is_refused(
 ) -> None:
     with pytest.raises(FactsInvalid, match=said):
         BOUNDED.row(BOUNDED.fact_set({**facts, **other, **changes}))
+
+
+ANYTHING = st.one_of(
+    st.integers(-12, 12),
+    st.integers(-(2**54), 2**54),
+    st.integers(-(2**80), 2**80),
+    st.booleans(),
+    st.none(),
+    st.floats(),
+    st.text(max_size=3),
+    st.sampled_from(["x" * 257, "礼" * 256, "\ud800", b"x", [1], 5.0]),
+)
+
+
+@given(
+    facts=st.dictionaries(st.sampled_from([*BOUNDED.names, "t.stray"]), ANYTHING), data=st.data()
+)
+def test_row_takes_exactly_what_no_entry_finds_fault_with(
+    facts: dict[str, FactValue], data: st.DataObject
+) -> None:
+    whole = {**BOUNDED.fact_set(LEAST).values, **facts}
+    names = data.draw(st.permutations(sorted(whole)))
+    mixed = FactSet({name: whole[name] for name in names})
+    frost = whole["t.frost_known"] or whole["t.frost"] == -1
+    faults = [entry.fault(whole[entry.name]) for entry in BOUNDED.entries]
+    if "t.stray" in whole or any(faults) or not frost:
+        with pytest.raises(FactsInvalid, match=r"'t\."):
+            BOUNDED.row(mixed)
+    else:
+        row = BOUNDED.row(mixed)
+        assert row == tuple(whole[name] for name in BOUNDED.names)
+        assert [*map(type, row)] == [entry.type.python for entry in BOUNDED.entries]
 
 
 def test_row_of_the_gift_catalogue_wants_this_gift_counted_and_nothing_below_0() -> None:
