@@ -31,12 +31,13 @@ from engine.domain.verdicts import PackRef
 from engine.domain.versions import RecordedRow
 from engine.ledger import backtests
 from engine.ledger.backtests import BacktestJob
-from engine.ledger.database import Database
+from engine.ledger.database import Database, Unit
 from engine.policy.backtest import backtest
+from engine.policy.compiling import check_compilable
 from engine.policy.decisions import CATALOGUES
 from engine.policy.packs import Pack, read_pack
 from engine.policy.ports import DecisionLog
-from engine.shipping import Shipping
+from engine.shipping import Shipping, attach_backtest
 
 MOST_AT_ONCE: Final = 4
 """Jobs that one process takes on; one of them runs, the others wait."""
@@ -195,18 +196,18 @@ class Backtesting:
         job, pack = run.job, run.candidate.pack
         report = backtest(pack, _Followed(self._log, run), job.since, job.until)
         text = orjson.dumps(report.as_json()).decode()
-        fault = self._attach(run, text)
-        with self._database.writing() as unit:
-            backtests.finish(unit, job.backtest, text, report.decisions, self._clock(), fault)
+        with self._shipping.changing() as unit:
+            fault = self._attach(unit, run, text)
+            at = self._clock()
+            if not backtests.finish(unit, job.backtest, text, report.decisions, at, fault):
+                raise Conflict("the job was given up meanwhile", "nothing of it is kept")
 
-    def _attach(self, run: _Run, report: str) -> str | None:
+    def _attach(self, unit: Unit, run: _Run, report: str) -> str | None:
         version = run.candidate.version
         if version is None:
             return None
         try:
-            self._shipping.attach_backtest(
-                version.pack, version.version, report, run.actor, self._clock()
-            )
+            attach_backtest(unit, version.pack, version.version, report, run.actor, self._clock())
         except Conflict as error:
             # A version that decides already: worth trying, but its approver's report stays.
             return f"the report is not kept with the version: {error.message}"
@@ -291,6 +292,8 @@ def _quick_to_switch() -> Iterator[None]:
 
 def _read(text: str, file: str) -> Pack:
     try:
-        return read_pack(text, file, CATALOGUES)
+        pack = read_pack(text, file, CATALOGUES)
+        check_compilable(pack)
     except PackInvalid as error:
         raise InvalidInput(error.message, error.hint) from None
+    return pack

@@ -7,6 +7,7 @@ somebody else → roll back. Every step is one transaction; running workers foll
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -149,13 +150,12 @@ class Shipping:
         InvalidInput
             If the report is no JSON object.
         """
-        check_report(report_json)
         with self._store.changing() as unit:
-            found = _require(unit, pack, version)
-            check_backtest(found)
-            ledger.attach(unit, found.ref, report_json)
-            ledger.note(unit, found.ref, Action.BACKTESTED, actor, at)
-        return replace(found, backtest=report_json)
+            return attach_backtest(unit, pack, version, report_json, actor, at)
+
+    def changing(self) -> AbstractContextManager[Unit]:
+        """Return a unit of work that no other change of a version comes between."""
+        return self._store.changing()
 
     def shadow(
         self, pack: str, version: int, actor: Actor, at: int, without_history: bool = False
@@ -178,7 +178,7 @@ class Shipping:
             plan = plan_shadow(found, ledger.versions(unit, pack), without_history)
             self._check_usable(found)
             _end_shadows(unit, plan, actor, at)
-            replayed = backtest_found(found.backtest or "").decisions
+            replayed = backtest_found(found.backtest or "").replayed
             done = Action.SHADOWED if replayed else Action.SHADOWED_WITHOUT_HISTORY
             ledger.move(unit, found.ref, state_after(found, done))
             ledger.note(unit, found.ref, done, actor, at)
@@ -288,6 +288,18 @@ def _end_shadows(unit: Unit, plan: Plan, actor: Actor, at: int) -> None:
     for version in plan.end_shadow:
         ledger.move(unit, version.ref, state_after(version, Action.SHADOW_ENDED))
         ledger.note(unit, version.ref, Action.SHADOW_ENDED, actor, at)
+
+
+def attach_backtest(
+    unit: Unit, pack: str, version: int, report_json: str, actor: Actor, at: int
+) -> StoredVersion:
+    """Keep a report within `Shipping.changing`; see `Shipping.attach_backtest`."""
+    check_report(report_json)
+    found = _require(unit, pack, version)
+    check_backtest(found)
+    ledger.attach(unit, found.ref, report_json)
+    ledger.note(unit, found.ref, Action.BACKTESTED, actor, at)
+    return replace(found, backtest=report_json)
 
 
 def _require(unit: Unit, pack: str, version: int) -> StoredVersion:

@@ -21,7 +21,7 @@ from engine.domain.ports import (
     OfferScore,
     OfferView,
 )
-from engine.domain.situations import PersonFacts
+from engine.domain.situations import PersonFacts, plain
 from engine.domain.verdicts import DecisionRecord, FactSet, FactValue, Verdict
 from engine.ledger import decisions, histories, offers
 from engine.ledger.database import Database, Unit
@@ -162,7 +162,7 @@ def _offer_facts(person: _Person, view: OfferView, at: int) -> dict[str, FactVal
         "person.shown_7d": offers.shown_lately(person.events, at),
         "person.offer_redeemed": "redeemed" in mine,
         "offer.running": view.starts_at <= at < view.ends_at,
-        "offer.category": view.category,
+        "offer.category": plain(view.category),
     }
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 import click
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from benchmarks.policy.bench import DECISION, EVER, Bench, engine_of, pack_of, read_bench
 
 SAMPLES = 20
+_VERSIONS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +55,21 @@ def checking(bench: Bench) -> Callable[[int], None]:
 
 
 def swapping(bench: Bench) -> Callable[[int], None]:
-    """Return what swaps one version for another so many times, and checks with each."""
+    """Return what swaps versions so many times, and checks with each.
+
+    Each names its rules in another order, so that none is compiled to what another was.
+    """
     catalogue, given = bench.catalogue(), bench.fact_sets()[:20]
-    packs = [pack_of(bench.rules, catalogue, version) for version in (1, 2)]
+    chance = Random(1)
+    packs = [
+        pack_of(chance.sample(bench.rules, len(bench.rules)), catalogue, version)
+        for version in range(1, _VERSIONS + 1)
+    ]
     engine = engine_of(packs[0], catalogue)
 
     def swap(count: int) -> None:
         for number in range(count):
-            engine.swap([packs[(number + 1) % 2]])
+            engine.swap([packs[(number + 1) % _VERSIONS]])
             engine.decide_many(DECISION, given, EVER)
 
     return swap

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import orjson
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
+from engine.domain.errors import PolicyError
 from engine.domain.verdicts import DecisionRecord, Effect, FactSet, PackRef, Verdict, fired_rules
 from engine.ledger.statements import Statement, Value, run_listed
 
@@ -89,17 +91,36 @@ def _said(verdict: Verdict) -> dict[str, Value]:
 
 
 def find(connection: Connection, decision_id: str) -> DecisionRecord | None:
-    """Return the decision with this id, if there is one."""
+    """Return the decision with this id, if there is one.
+
+    Raises
+    ------
+    PolicyError
+        If it cannot be read: somebody changed it in the database.
+    """
     row = _FIND.run(connection, decision_id=decision_id).first()
     if row is None:
         return None
+    try:
+        return _record(row)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise PolicyError(
+            f"the decision {decision_id!r} is not as it was recorded: {error!r}",
+            "it was changed in the database",
+        ) from error
+
+
+def _record(row: Row[*tuple[Any, ...]]) -> DecisionRecord:
     pack = PackRef(str(row[7]), int(row[8] or 0), str(row[9]))
+    facts = orjson.loads(str(row[6]))
+    if not isinstance(facts, dict):
+        raise TypeError("the facts are no object")
     return DecisionRecord(
         decision_id=str(row[0]),
         purpose=str(row[2]),
         occurred_at=int(row[3] or 0),
         verdict=Verdict(str(row[1]), Effect(row[4]), fired_rules(str(row[5])), pack),
-        facts=FactSet(orjson.loads(str(row[6]))),
+        facts=FactSet(facts),
         latency_us=int(row[10] or 0),
     )
 

@@ -203,7 +203,7 @@ decisions = Table(
     metadata,
     Column("decision_id", Text, primary_key=True),
     Column("decision", Text, nullable=False),
-    Column("purpose", Text, nullable=False),  # check, send, recommend, offer
+    Column("purpose", Text, nullable=False),  # check, send, recommend, offer, evaluate
     Column("occurred_at", BigInteger, nullable=False),
     Column("effect", Text, nullable=False),
     Column("fired", Text, nullable=False),  # JSON

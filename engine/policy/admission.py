@@ -77,7 +77,7 @@ def stored_pack(
     PackInvalid
         If this code cannot read it, or it is not what the hash was taken of.
     """
-    pack = read_pack(text, f"{ref.pack}@{ref.version}", catalogues)
+    pack = read_pack(text, f"{ref.pack}@{ref.version}", catalogues, published=True)
     if pack.ref != ref:
         raise PackInvalid(
             f"the text kept as {ref.pack} version {ref.version} is not what was published: it is "

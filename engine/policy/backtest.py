@@ -73,10 +73,11 @@ def backtest(
     for part in log.recorded(candidate.decides, since, until):
         try:
             replay.take(part)
-        except orjson.JSONDecodeError as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             last = RecordedDecision(*part[-1])
             raise PolicyError(
-                f"a decision recorded up to {format_time(last.occurred_at)} is no JSON: {error}",
+                f"a decision recorded up to {format_time(last.occurred_at)} is not as it was "
+                f"recorded: {error!r}",
                 "it was changed in the database; leave it out with --since or --until",
             ) from error
         done += len(part)

@@ -15,7 +15,7 @@ from engine.domain.verdicts import Effect, FactSet, FactValue
 from engine.policy.catalogue import FactCatalogue, known_name
 from engine.policy.decisions import CATALOGUES
 from engine.policy.entries import FactEntry
-from engine.policy.folder import CASES_FOLDER, check_strays, text_of
+from engine.policy.folder import CASES_FOLDER, text_of
 from engine.policy.pack_shape import Code, Name, Sentence, Text, Whole
 from engine.policy.packs import read_instant
 from engine.policy.yaml_shape import read_shape
@@ -75,12 +75,10 @@ def cases_in(folder: Path, catalogues: Mapping[str, FactCatalogue] = CATALOGUES)
     Raises
     ------
     PackInvalid
-        If a file is not understood or would not be read; the message begins with
-        `file:line:column`.
+        If a file is not understood; the message begins with `file:line:column`.
     PolicyError
         If a file cannot be read.
     """
-    check_strays(folder)
     return [
         case
         for path in sorted((folder / CASES_FOLDER).glob("*.yaml"))

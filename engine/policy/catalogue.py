@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from enum import StrEnum
 from operator import itemgetter
@@ -59,6 +60,10 @@ class FactCatalogue:
         self._check_entries()
         index = self._index = {entry.name: place for place, entry in enumerate(self.entries)}
         self._checked = _checked_type(self.entries)
+        # msgspec describes a type to itself at its first use, and two threads that are first at
+        # once end the process: so the first use is here, where nobody else has the type.
+        with suppress(msgspec.ValidationError):
+            msgspec.convert({}, self._checked)
         self._free = tuple(
             index[e.name] for e in self.entries if e.type is FactType.TEXT and not e.values
         )
@@ -149,13 +154,16 @@ class FactCatalogue:
             unknown without its conservative value.
         """
         given = facts.values
+        # A subclass may compare as it likes; whoever reads the facts later sees it, the rules not.
+        if not _PLAIN.issuperset(map(type, given.values())):
+            raise self._first_fault(given)
         try:
             row: Row = msgspec.structs.astuple(msgspec.convert(given, self._checked))
         except (msgspec.ValidationError, UnicodeError):
             raise self._first_fault(given) from None
         for place in self._free:
             text = row[place]
-            if type(text) is not str or not (text.isascii() or sound_text(text)):
+            if not isinstance(text, str) or not (text.isascii() or sound_text(text)):
                 raise self._first_fault(given)
         for known, place, stand_in in self._unknowable:
             if not row[known] and row[place] != stand_in:
@@ -209,6 +217,7 @@ class FactCatalogue:
 
 
 _KNOWN = "_known"
+_PLAIN = frozenset({bool, int, str})
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}\.[a-z][a-z0-9_]{0,63}")
 
 

@@ -145,6 +145,8 @@ class PolicyEngine:
 
         Raises
         ------
+        UnknownReference
+            If there is no such decision.
         FactsInvalid
             If any facts do not fit the catalogue exactly.
         PolicyError

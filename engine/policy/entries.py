@@ -67,6 +67,14 @@ class FactEntry:
             return min(max(0, self.least), self.greatest)
         return False if self.type is FactType.BOOL else (*self.values, "")[0]
 
+    @property
+    def asked(self) -> str:
+        """What a value must be, as hints name it."""
+        if (self.least, self.greatest) == (-GREATEST_NUMBER, GREATEST_NUMBER):
+            return self.type.said
+        ends = "" if self.greatest == GREATEST_NUMBER else f" to {self.greatest}"
+        return f"{self.type.said} from {self.least}{ends}"
+
     def fault(self, value: object) -> str | None:
         """Return what is wrong with `value` for this entry, or None."""
         if type(value) is not self.type.python:

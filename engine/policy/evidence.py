@@ -17,11 +17,16 @@ class BacktestFound:
     """The totals of a backtest's report."""
 
     decisions: int
-    """How many were replayed."""
+    """How many there were in its window."""
     changes: Mapping[Change, int]
     since: str | None
     """The first instant of its window; where none was given, the first decision's. RFC 3339."""
     until: str | None
+
+    @property
+    def replayed(self) -> int:
+        """How many had all the facts that the version reads."""
+        return self.decisions - self.changes.get(Change.NOT_EVALUABLE, 0)
 
 
 @dataclass(frozen=True, slots=True)

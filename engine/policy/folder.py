@@ -45,7 +45,13 @@ def strays_in(folder: Path) -> list[Path]:
     """Return the files of `folder` that look like packs or cases and are read as neither."""
     found = (path for ending in ("*.yaml", "*.yml") for path in folder.rglob(ending))
     places = (folder, folder / CASES_FOLDER)
-    return sorted(path for path in found if path.suffix != ".yaml" or path.parent not in places)
+    # Hidden folders are other programs' (a mounted ConfigMap keeps its versions in one).
+    return sorted(
+        path
+        for path in found
+        if (path.suffix != ".yaml" or path.parent not in places)
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
 
 
 def check_strays(folder: Path) -> None:
@@ -84,7 +90,9 @@ def text_of(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise PolicyError(f"cannot read {path.name}: {error}", "check LISHANG_RULES") from error
+        raise PolicyError(
+            f"cannot read {path.name}: {error}", "name a text file in UTF-8 that is there"
+        ) from error
 
 
 def _check_windows(packs: Sequence[Pack]) -> None:

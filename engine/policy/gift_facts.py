@@ -109,7 +109,7 @@ GIFT_SEND = FactCatalogue(
             least=0,
         ),
         # Nobody's habit is passed by (nearly) everything: a rule that means known habits asks
-        # `…_known`. Not ±2^53 itself: the strict check of a row takes a slower path there.
+        # `…_known`.
         FactEntry(
             "pair.fen_vs_habit_ppm",
             _INT,

@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from functools import lru_cache
+from functools import cache
 
 import durable_rules_engine as durable
 import msgspec
@@ -41,7 +41,7 @@ _IDENTITY = _written({"id": _ID}).decode()
 _SENTINEL_FACT = _written({"id": _ID, KIND: SENTINEL}).decode()
 _ACCEPTED = 0
 _NOTHING: Fired = frozenset()
-_MOST_JUDGED = 4_096
+_MOST_JUDGED = 512
 _OPENING = len('{""') + NAME_LENGTH
 _FAULTS = (durable.error, MemoryError, SystemError, ValueError, TypeError)
 
@@ -63,11 +63,8 @@ class _Language:
         # Sentinel and witness can join every rule; one answer more means an endless loop.
         self.most_answers = len(ruleset.rules) + 3
         self._rules = {_opening(name): index for name, index in ruleset.rules.items()}
-        read = {catalogue.place(fact): number for number, fact in enumerate(ruleset.facts)}
-        places = sorted(read)
-        # A row whose facts are all read need not be picked apart: `tuple` hands it on as it is.
-        self.pick = tuple if len(places) == len(catalogue.names) else picker(places)
-        self.asserted = _asserted_type(tuple(asserted_name(read[place]) for place in places))
+        self.pick = picker([catalogue.place(fact) for fact in ruleset.facts])
+        self.asserted = _asserted_type(len(ruleset.facts))
         # Few sets of rules ever fire together, and what they mean never changes.
         self.judged: dict[tuple[str, ...], Fired] = {}
 
@@ -84,16 +81,20 @@ class _Language:
         return found
 
 
-@lru_cache(maxsize=256)
-def _asserted_type(attributes: tuple[str, ...]) -> Callable[..., object]:
-    """Return the type of an asserted fact, to be called with the values of its attributes.
+@cache
+def _asserted_type(attributes: int) -> Callable[..., object]:
+    """Return the type of an asserted fact of so many attributes, to be called with their values.
 
     It is written as JSON field by field, and made faster than a dict. The kind stands last: the
     witness then proves that the fact was read to its end. Without a session of its own a fact
     belongs to the session "0".
     """
     constants = [("id", str, _ID), (KIND, str, FACT)]
-    return msgspec.defstruct("Asserted", [*attributes, *constants], gc=False)
+    names = map(asserted_name, range(attributes))
+    made = msgspec.defstruct("Asserted", [*names, *constants], gc=False)
+    # Its first use, before a second thread has it: msgspec describes a type to itself then.
+    _written(made(*[0] * attributes))
+    return made
 
 
 class _Engine:
@@ -236,10 +237,18 @@ class GuardedRules:
             raise PolicyError(
                 f"{self._retired} rules engines failed in this process", "restart the worker"
             )
+        made: list[_Engine] = []
         try:
-            return tuple(map(_Engine, self._languages))
+            for language in self._languages:
+                made.append(_Engine(language))
         except _FAULTS as error:
             raise PolicyError(f"durable_rules refused a ruleset: {error!r}") from error
+        finally:
+            if len(made) < len(self._languages):
+                self._retire()
+                for engine in made:  # their sentinels have fired
+                    engine.close()
+        return tuple(made)
 
     def _retire(self) -> None:
         with self._count:

@@ -12,7 +12,7 @@ import orjson
 from engine.domain.clock import to_micros
 from engine.domain.errors import PackInvalid
 from engine.domain.verdicts import Effect, FactValue, FiredRule, PackRef
-from engine.policy.catalogue import FactCatalogue
+from engine.policy.catalogue import FactCatalogue, known_name
 from engine.policy.conditions import Condition, facts_read, params_read
 from engine.policy.pack_shape import (
     ExampleShape,
@@ -24,6 +24,9 @@ from engine.policy.pack_shape import (
 from engine.policy.reading_conditions import ParamValue, read_condition
 from engine.policy.yaml_shape import read_shape
 from engine.policy.yaml_text import Path, YamlText, read_yaml
+
+MOST_FAULTS = 100
+"""Faults of one pack that are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,9 @@ class Pack:
         )
 
 
-def read_pack(text: str, file: str, catalogues: Mapping[str, FactCatalogue]) -> Pack:
+def read_pack(
+    text: str, file: str, catalogues: Mapping[str, FactCatalogue], published: bool = False
+) -> Pack:
     """Read a pack from YAML, or raise the first fault; see `examine_pack`.
 
     Raises
@@ -95,7 +100,7 @@ def read_pack(text: str, file: str, catalogues: Mapping[str, FactCatalogue]) -> 
     PackInvalid
         If anything about it is not understood; the message begins with `file:line:column`.
     """
-    pack, faults = examine_pack(text, file, catalogues)
+    pack, faults = examine_document(read_yaml(text, file), catalogues, published)
     if faults:
         raise faults[0]
     return pack
@@ -118,7 +123,8 @@ def examine_pack(
     Returns
     -------
     tuple[Pack, list[PackInvalid]]
-        The pack without the rules that are not understood, and what is wrong with each of these.
+        The pack without the rules that are not understood, and what is wrong with each of these;
+        after `MOST_FAULTS` and one more, the other rules are not read.
 
     Raises
     ------
@@ -129,9 +135,13 @@ def examine_pack(
 
 
 def examine_document(
-    document: YamlText, catalogues: Mapping[str, FactCatalogue]
+    document: YamlText, catalogues: Mapping[str, FactCatalogue], published: bool = False
 ) -> tuple[Pack, list[PackInvalid]]:
-    """Read a pack from its YAML document as far as it can be read; see `examine_pack`."""
+    """Read a pack from its YAML document as far as it can be read; see `examine_pack`.
+
+    The examples of a pack that is `published` were judged then, by the catalogue of then, and
+    decide nothing: they are taken as they are.
+    """
     shape = read_shape(document, PackShape)
     catalogue = catalogues.get(shape.decides)
     if catalogue is None:
@@ -148,10 +158,13 @@ def examine_document(
     begins, ends = _window(shape, document)
     rules = []
     for index, rule in enumerate(shape.rules):
+        if len(faults) > MOST_FAULTS:
+            break
         try:
-            rules.append(_rule(rule, index, document, catalogue, params))
+            rules.append(_rule(rule, index, document, catalogue, params, published))
         except PackInvalid as fault:
-            faults.append(fault)
+            # Without what led to it: its frames would keep the syntax trees.
+            faults.append(PackInvalid(fault.message, fault.hint, fault.fault))
     pack = Pack(
         ref=PackRef(shape.pack, shape.version, canonical_hash(shape)),
         decides=shape.decides,
@@ -168,8 +181,11 @@ def examine_document(
 
 
 def canonical_hash(shape: PackShape) -> str:
-    """Return the SHA-256 of what a pack says, whatever its layout and comments."""
-    said = shape.model_dump(mode="json", by_alias=True)
+    """Return the SHA-256 of what a pack says, whatever its layout and comments.
+
+    What it leaves unsaid does not count, so that a key that packs learn later changes no hash.
+    """
+    said = shape.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     return sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
@@ -179,10 +195,11 @@ def _rule(
     document: YamlText,
     catalogue: FactCatalogue,
     params: Mapping[str, ParamValue],
+    published: bool,
 ) -> Rule:
     path: Path = ("rules", index)
     condition = read_condition(shape.when, catalogue, params, _locator(document, (*path, "when")))
-    for place, example in enumerate(shape.examples):
+    for place, example in enumerate(() if published else shape.examples):
         _check_example(example, condition, catalogue, document, (*path, "examples", place))
     outcome = _outcome(shape, catalogue, document, path)
     return Rule(
@@ -247,8 +264,18 @@ def _check_example(
         fault = catalogue[name].fault(value)
         if fault is not None:
             where = document.where((*path, "facts", name))
-            hint = f"write {catalogue[name].type.said}"
+            hint = f"write {catalogue[name].asked}"
             raise PackInvalid(f"{where}: {name} {fault}", hint, "WRONG_EXAMPLE")
+    for name in example.facts:
+        entry = catalogue[name]
+        known = example.facts.get(known_name(name), True)
+        if not known and example.facts[name] != entry.when_unknown:
+            raise PackInvalid(
+                f"{document.where((*path, 'facts', name))}: {name} is unknown, so it must be "
+                f"{entry.when_unknown!r}",
+                f"or say {known_name(name)}: true",
+                "WRONG_EXAMPLE",
+            )
 
 
 def _doubled_ids(shape: PackShape, document: YamlText) -> list[PackInvalid]:

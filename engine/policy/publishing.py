@@ -128,14 +128,14 @@ def plan_shadow(
     Raises
     ------
     Conflict
-        If its state forbids it, no backtest's report is attached, or the backtest replayed no
-        decision.
+        If its state forbids it, no backtest's report is attached, or the backtest could replay
+        no decision.
     """
     state_after(version, Action.SHADOWED)
     named = f"{version.ref.pack}@{version.ref.version}"
     if version.backtest is None:
         raise Conflict(f"{version} has no backtest", f"lishang rules backtest {named}")
-    if not without_history and not backtest_found(version.backtest).decisions:
+    if not without_history and not backtest_found(version.backtest).replayed:
         raise Conflict(
             f"the backtest of {version} replayed no decision",
             f"backtest it on a window that holds some, or, where nothing was decided yet: "

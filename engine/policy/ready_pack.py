@@ -10,7 +10,7 @@ from engine.policy.compiling import compile_rules
 from engine.policy.guarded import Fired, GuardedRules
 from engine.policy.packs import Pack
 
-_MOST_REMEMBERED = 4_096
+_MOST_REMEMBERED = 512
 
 
 class ReadyPack:

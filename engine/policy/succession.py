@@ -54,7 +54,8 @@ def superseded(
     """
     ends = _ends(version)
     coming = [o for o in others if max(since, version.effective_from) < o.effective_from < ends]
-    return min(coming, key=lambda other: other.effective_from, default=None)
+    # Of two that begin at one instant the one enforced last decides.
+    return min(coming, key=lambda o: (o.effective_from, -(o.enforced_at or 0)), default=None)
 
 
 def first_gap(

@@ -16,7 +16,7 @@ from sqlalchemy import insert
 
 from engine import replaying as module
 from engine.domain.clock import DAY, SECOND
-from engine.domain.errors import FactsInvalid, PackInvalid, UnknownReference
+from engine.domain.errors import FactsInvalid, PackInvalid, PolicyError, UnknownReference
 from engine.domain.events import BlockChanged, FriendshipChanged, LimitChanged, PersonChanged
 from engine.domain.gifts import GiftRequest, Relation, Scene
 from engine.domain.verdicts import (
@@ -419,3 +419,13 @@ def test_sent_gift_keeps_its_decision_and_a_check_does_not(
     with world.database.reading() as unit:
         assert decisions.find(unit, checked.decision_id) is None
         assert decisions.find(unit, sent.decision_id) is not None
+
+
+@pytest.mark.parametrize(
+    "columns", [{"facts": "null"}, {"facts": "{"}, {"effect": "maybe"}, {"fired": '{"a": 1}'}]
+)
+def test_record_that_was_changed_beyond_reading_is_named(recorded, columns: dict[str, str]) -> None:
+    database, record = recorded
+    change_record(database, **columns)
+    with pytest.raises(PolicyError, match="is not as it was recorded"):
+        Replaying(database, RULES).replay(record.decision_id)

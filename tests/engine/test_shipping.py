@@ -265,6 +265,10 @@ def test_shadow_without_history_asks_for_a_word_that_history_keeps(shipping, sma
     shipping.attach_backtest("gift_send", 2, '{"decisions":0}', ANN, AT)
     with pytest.raises(Conflict, match="replayed no decision"):
         shipping.shadow("gift_send", 2, ANN, AT)
+    nothing_told = '{"decisions":5,"changes":{"not_evaluable":5}}'
+    shipping.attach_backtest("gift_send", 2, nothing_told, ANN, AT)
+    with pytest.raises(Conflict, match="replayed no decision"):
+        shipping.shadow("gift_send", 2, ANN, AT)
     shipping.shadow("gift_send", 2, ANN, AT, without_history=True)
     assert shipping.events()[-1].action is Action.SHADOWED_WITHOUT_HISTORY
     shipping.enforce("gift_send", 2, BOB, AT)

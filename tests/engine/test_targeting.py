@@ -173,3 +173,15 @@ def test_without_a_model_eligibility_is_told_and_no_score(world, policy, targeti
     job = Targeting(world.database, policy, Shelf(None))
     [score] = job.score(["an"], ["o1"], world.now).scores
     assert (score.eligible, score.p_redeem, score.reasons) == (True, None, ("MODEL_UNAVAILABLE",))
+
+
+@pytest.mark.parametrize("category", ["alcohol", "Alcohol", " ALCOHOL "])
+def test_offer_for_adults_is_not_shown_to_a_minor_however_its_category_is_written(
+    targeting, world, category: str
+) -> None:
+    _agree(world, "an")
+    today = local_date(world.now)
+    world.tell(PersonChanged("p", world.now, "an", date(today.year - 15, today.month, 1)))
+    with world.database.writing() as unit:
+        unit.execute(tables.offers.update().values(category=category))
+    assert not targeting.score(["an"], ["o1"], world.now).scores[0].eligible

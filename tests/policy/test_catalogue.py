@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 import pytest
 from hypothesis import given
@@ -101,10 +101,27 @@ BOUNDED = FactCatalogue(
         _entry("t.count", least=1),
         _entry("t.dice", least=1, greatest=6),
         _entry("t.frost", least=-9, greatest=-1, when_unknown=-1),
+        FactEntry("t.kind", FactType.TEXT, "test", "a colour", values=("red", "blue")),
     ],
 )
-LEAST = {"t.s": "", "t.free": -7, "t.fen": 0, "t.count": 1, "t.dice": 1, "t.frost": -9}
-GREATEST = {"t.s": "", "t.free": 7, "t.fen": 2**53, "t.count": 2**53, "t.dice": 6, "t.frost": -1}
+LEAST = {
+    "t.s": "",
+    "t.free": -7,
+    "t.fen": 0,
+    "t.count": 1,
+    "t.dice": 1,
+    "t.frost": -9,
+    "t.kind": "red",
+}
+GREATEST = {
+    "t.s": "",
+    "t.free": 7,
+    "t.fen": 2**53,
+    "t.count": 2**53,
+    "t.dice": 6,
+    "t.frost": -1,
+    "t.kind": "blue",
+}
 
 
 @pytest.mark.parametrize("facts", [LEAST, GREATEST])
@@ -136,6 +153,25 @@ def test_row_number_beyond_its_bound_is_refused(
         BOUNDED.row(BOUNDED.fact_set({**facts, **other, **changes}))
 
 
+class Five(IntEnum):
+    """A number by another name."""
+
+    FIVE = 5
+
+
+class Red(StrEnum):
+    """A text by another name."""
+
+    RED = "red"
+
+
+class Liar(int):
+    """A number that compares as it likes."""
+
+    def __gt__(self, other: object) -> bool:
+        return False
+
+
 ANYTHING = st.one_of(
     st.integers(-12, 12),
     st.integers(-(2**54), 2**54),
@@ -144,7 +180,8 @@ ANYTHING = st.one_of(
     st.none(),
     st.floats(),
     st.text(max_size=3),
-    st.sampled_from(["x" * 257, "礼" * 256, "\ud800", b"x", [1], 5.0]),
+    st.sampled_from(["x" * 257, "礼" * 256, "\ud800", b"x", [1], 5.0, "red"]),
+    st.sampled_from([Five.FIVE, Red.RED, Liar(3)]),
 )
 
 
@@ -252,3 +289,8 @@ def test_shipped_catalogues_have_a_companion_exactly_where_unknown_is_possible()
         companions = set(catalogue.names) - supplied
         assert companions == {e.name + "_known" for e in catalogue.supplied if e.may_be_unknown}
         assert all(entry.description and entry.supplier for entry in catalogue.entries)
+
+
+def test_row_of_what_is_no_mapping_of_names_is_refused() -> None:
+    with pytest.raises(FactsInvalid, match="is missing"):
+        BOUNDED.row(FactSet({1: 2}))

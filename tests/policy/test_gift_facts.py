@@ -21,8 +21,11 @@ from engine.domain.situations import (
     PersonFacts,
     RecentGifts,
     gift_facts,
+    one_more,
+    plain,
 )
 from engine.policy.decisions import CATALOGUES
+from engine.policy.entries import LONGEST_TEXT
 from engine.policy.gift_facts import GIFT_SEND
 
 NOW = 20_500 * DAY
@@ -147,3 +150,13 @@ def test_derived_fact_names_a_function_that_imports(decision, name, function) ->
     assert callable(found)
     assert found.__doc__
     assert "return" in get_type_hints(found)
+
+
+def test_facts_of_amounts_beyond_all_bounds_stop_at_the_greatest_number() -> None:
+    greatest = 2**53
+    assert one_more(DayCount(3, greatest), greatest) == DayCount(4, greatest)
+
+
+@pytest.mark.parametrize("word", ["ß" * 256, " Voucher " + "x" * 300])
+def test_plain_word_is_never_longer_than_a_fact_may_be(word: str) -> None:
+    assert len(plain(word)) <= LONGEST_TEXT

@@ -15,6 +15,7 @@ from engine.domain.errors import PolicyError
 from engine.domain.verdicts import FactSet
 from engine.policy import guarded as guarded_module
 from engine.policy.catalogue import FactCatalogue
+from engine.policy.compiling import MOST_ALTERNATIVES
 from engine.policy.guarded import GuardedRules
 
 Guard = Callable[..., GuardedRules]
@@ -202,3 +203,42 @@ def test_engines_created_and_closed_leak_no_memory() -> None:
         check=True,
     )
     assert float(shown.stdout) < 8  # KiB a swap; 325 without the guard's order of deleting
+
+
+@pytest.mark.parametrize(
+    ("call", "answer"),
+    [
+        ("create_ruleset", MemoryError("no memory")),
+        ("retract_fact", (1, 1)),  # the sentinel's
+    ],
+)
+def test_engine_that_cannot_be_made_is_counted_and_leaves_no_other_behind(
+    small: FactCatalogue,
+    monkeypatch: pytest.MonkeyPatch,
+    guard: Guard,
+    call: str,
+    answer: object,
+) -> None:
+    rules = guard(small, *[f"t.a > {n}" for n in range(MOST_ALTERNATIVES + 1)])
+    row = small.row(FactSet(FACTS))
+    assert len(rules._languages) == 2
+    whole, freed, calls = getattr(durable, call), [], iter(range(100))
+
+    def second_fails(*given: object) -> object:
+        if next(calls) == 0:
+            return whole(*given)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    rules._idle.clear()  # as if all were in use
+    with monkeypatch.context() as patch:
+        patch.setattr(guarded_module.durable, call, second_fails)
+        delete = durable.delete_ruleset
+        patch.setattr(
+            guarded_module.durable, "delete_ruleset", lambda h: (freed.append(h), delete(h))
+        )
+        with pytest.raises(PolicyError):
+            rules.fired([row])
+    assert (rules.retired, len(freed)) == (1, 1)
+    assert rules.fired([row]) == [frozenset(range(7))]

@@ -52,6 +52,29 @@ def test_threads_naive_use_of_one_ruleset_gives_wrong_answers(naive: Run) -> Non
     assert crashed or int(shown.stdout) > 0, shown.stderr
 
 
+def test_threads_that_first_use_a_catalogue_together_are_both_answered(ours: Run) -> None:
+    # msgspec describes a type to itself at its first use; unguarded, this ends the process.
+    shown = ours("""
+        import sys, threading
+        sys.setswitchinterval(1e-6)
+        entries = [FactEntry(f"t.a{n}", FactType.INT, "test", "a number") for n in range(40)]
+        facts = FactSet({entry.name: 1 for entry in entries})
+        for _ in range(60):
+            catalogue = FactCatalogue("d", entries)
+            begun = threading.Barrier(4)
+            def use():
+                begun.wait()
+                assert catalogue.row(facts) == (1,) * 40
+            threads = [threading.Thread(target=use) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        print("sound")
+    """)
+    assert (shown.returncode, shown.stdout) == (0, "sound\n"), shown.stderr
+
+
 def test_threads_ours_take_an_engine_each(
     small: FactCatalogue, guard: Guard, small_row: MakeRow, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -66,9 +66,26 @@ def test_file_that_nobody_would_read_is_found_by_lint_and_refused_by_the_rest(
     (folder / stray).write_text(pack("two", 2028, 2030), encoding="utf-8")
     (found,) = lint_folder(folder)
     assert (found.code, found.where) == ("UNREADABLE", f"{folder / stray}:1:1")
-    for read in (packs_in, cases_in):
-        with pytest.raises(PackInvalid, match="neither a pack nor cases"):
-            read(folder)
+    with pytest.raises(PackInvalid, match="neither a pack nor cases"):
+        packs_in(folder)
+
+
+def test_folder_mounted_from_a_configmap_is_read(folder: Path) -> None:
+    version = folder / "..2026_11_22"
+    (version / "cases").mkdir(parents=True)
+    (folder / "one.yaml").rename(version / "one.yaml")
+    (folder / "..data").symlink_to(version.name)
+    (folder / "one.yaml").symlink_to("..data/one.yaml")
+    (version / "cases" / "gift.yaml").write_text("cases: []", encoding="utf-8")
+    assert [pack.file for pack in packs_in(folder)] == ["one.yaml"]
+    assert lint_folder(folder) == []
+
+
+def test_cases_beside_one_pack_are_read_whatever_else_lies_there(folder: Path) -> None:
+    (folder / ".github" / "workflows").mkdir(parents=True)
+    (folder / "more").mkdir()
+    (folder / "more" / "x.yaml").write_text("a: 1", encoding="utf-8")
+    assert cases_in(folder) == []
 
 
 def test_lint_folder_without_packs_says_so(folder: Path) -> None:
@@ -84,7 +101,7 @@ def test_lint_folder_file_that_cannot_be_read_hides_no_other(folder: Path) -> No
     unreadable, unknown, unused = lint_folder(folder)
     assert (unreadable.code, unreadable.where) == ("UNREADABLE", f"{folder}/bad.yaml:1:1")
     assert unreadable.message.startswith("cannot read bad.yaml: 'utf-8' codec can't decode byte")
-    assert unreadable.hint == "check LISHANG_RULES"
+    assert unreadable.hint == "name a text file in UTF-8 that is there"
     assert unknown.code == "UNKNOWN_REASON"
     assert unused.code == "UNUSED_REASON"
 

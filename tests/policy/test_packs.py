@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from engine.domain.errors import PackInvalid, PolicyError
 from engine.domain.verdicts import Effect
+from engine.policy.admission import stored_pack
 from engine.policy.catalogue import FactCatalogue
 from engine.policy.engine import PolicyEngine
-from engine.policy.packs import Cite, Pack, read_pack
+from engine.policy.entries import FactEntry, FactType
+from engine.policy.pack_shape import PackShape, RuleShape
+from engine.policy.packs import Cite, Pack, canonical_hash, read_pack
+from engine.policy.yaml_shape import read_shape
+from engine.policy.yaml_text import read_yaml
 
 PACK = """\
 pack: small
@@ -148,3 +154,65 @@ def test_from_folder_unknown_reason_is_refused_at_its_rule(
     line = lines.index("  - id: not_to_oneself") + 1
     with pytest.raises(PackInvalid, match=rf"gift_send\.yaml:{line}:5: .*reason GIFT_TO_ME"):
         PolicyEngine.from_folder(tmp_path)
+
+
+def test_hash_of_a_shipped_pack_says_nothing_of_what_packs_learn_later() -> None:
+    class Later(RuleShape):
+        note: str | None = None
+
+    class LaterPack(PackShape):
+        rules: list[Later]
+
+    text = Path("rules/offer_show.yaml").read_text(encoding="utf-8")
+    document = read_yaml(text, "offer_show.yaml")
+    now = canonical_hash(read_shape(document, PackShape))
+    assert canonical_hash(read_shape(document, LaterPack)) == now
+
+
+def test_stored_pack_with_an_example_that_facts_of_today_forbid_is_read() -> None:
+    entries = [FactEntry("t.fen", FactType.INT, "test", "an amount")]
+    text = """pack: p
+decides: d
+version: 1
+owner: tests
+jurisdiction: CN
+effective: {from: 2026-01-01T00:00:00+08:00}
+rules:
+  - id: free
+    description: Nothing for nothing.
+    when: t.fen <= 0
+    then: deny
+    reason: NO
+    cite: {source: ours, verified: false}
+    examples:
+      - {facts: {t.fen: -1}, fires: true}
+      - {facts: {t.fen: 1}, fires: false}
+"""
+    before = {"d": FactCatalogue("d", entries)}
+    now = {"d": FactCatalogue("d", [replace(entries[0], least=0)])}
+    ref = read_pack(text, "p.yaml", before).ref
+    with pytest.raises(PackInvalid, match=r"at least 0 \(write a whole number from 0"):
+        read_pack(text, "p.yaml", now)
+    assert stored_pack(ref, text, now).ref == ref
+
+
+def test_example_that_knows_what_it_says_is_unknown_is_refused() -> None:
+    entry = FactEntry("t.age", FactType.INT, "test", "an age", when_unknown=0)
+    text = """pack: p
+decides: d
+version: 1
+owner: tests
+jurisdiction: CN
+effective: {from: 2026-01-01T00:00:00+08:00}
+rules:
+  - id: young
+    description: The young.
+    when: t.age_known && t.age < 8
+    then: deny
+    reason: NO
+    cite: {source: ours, verified: false}
+    examples:
+      - {facts: {t.age: 5, t.age_known: false}, fires: false}
+"""
+    with pytest.raises(PackInvalid, match=r"t\.age is unknown, so it must be 0"):
+        read_pack(text, "p.yaml", {"d": FactCatalogue("d", [entry])})

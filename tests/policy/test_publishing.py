@@ -214,6 +214,10 @@ def test_enforcement_tells_until_when_and_by_which_version_it_is_superseded() ->
     chain = [made(1, PackState.RETIRED), made(2, enforced_at=1, begins=150), made(3)]
     plan = rollback("p", chain, BOB, AT)
     assert (plan.enforce, plan.decides_until, plan.successor) == (chain[0], 150, chain[1])
+    twins = [made(5, enforced_at=2, begins=150), made(6, enforced_at=1, begins=150)]
+    for together in (twins, twins[::-1]):
+        plan = publishing.plan_enforcement(new, [*together, new], BOB, AT)
+        assert (plan.decides_until, plan.successor) == (150, twins[0])
 
 
 def test_enforcement_without_a_shadow_before_is_refused() -> None:
