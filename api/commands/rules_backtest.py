@@ -22,6 +22,7 @@ from engine.policy.admission import stored_pack
 from engine.policy.backtest import EXAMPLES
 from engine.policy.backtest import backtest as replay
 from engine.policy.backtest_report import BacktestReport
+from engine.policy.compiling import check_compilable
 from engine.policy.decisions import CATALOGUES
 from engine.policy.folder import text_of
 from engine.policy.packs import Pack, read_pack
@@ -126,7 +127,9 @@ def _stored(context: Context, pack: str, version: int) -> Pack:
 
 
 def _read(path: Path) -> Pack:
-    return read_pack(text_of(path), path.name, CATALOGUES)
+    pack = read_pack(text_of(path), path.name, CATALOGUES)
+    check_compilable(pack)
+    return pack
 
 
 def _keep(context: Context, report: BacktestReport, author: Actor) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import product
 
 import msgspec
@@ -26,13 +27,16 @@ from engine.policy.conditions import (
     Negation,
     Operator,
 )
-from engine.policy.packs import Rule
+from engine.policy.packs import Pack, Rule
 
 MOST_ALTERNATIVES = 60
 """In one ruleset: durable_rules fails with error 303 when 65 rules fire at once."""
 
 MOST_COMPARISONS = 100
 """In one alternative: durable_rules allows 512 conditions under one node."""
+
+MOST_COMPARISONS_OF_A_PACK = 20_000
+"""In all its alternatives: durable_rules takes some 20 kB for each."""
 
 FACT, SENTINEL = "fact", "sentinel"
 """The kinds of fact that the wrapper asserts."""
@@ -106,23 +110,88 @@ def alternatives(rule: Rule) -> tuple[Alternative, ...]:
     PackInvalid
         If they are more than the engine can take.
     """
+    _size_of(rule)
     positive = _without_negation(rule.condition, negated=False)
-    count = _count(positive)
-    if count > MOST_ALTERNATIVES:
+    return tuple(dict.fromkeys(tuple(dict.fromkeys(a)) for a in _alternatives(positive)))
+
+
+def check_compilable(pack: Pack) -> None:
+    """Do nothing if the rules of `pack` fit into the engine, each of them and all together.
+
+    What is not compiled for the engine, as a candidate that is only replayed, is asked here: any
+    evaluation of a larger pack would cost more memory and time than anybody should get.
+
+    Raises
+    ------
+    PackInvalid
+        If a rule has too many alternatives or comparisons, or all rules have.
+    """
+    found = sum(_size_of(rule).comparisons for rule in pack.rules)
+    if found > MOST_COMPARISONS_OF_A_PACK:
         raise PackInvalid(
-            f"{rule.written_at}: the rule {rule.id!r} has {count} alternatives",
+            f"{pack.file}:1:1: its rules join {found} comparisons",
+            f"at most {MOST_COMPARISONS_OF_A_PACK}: ask for derived facts instead of long lists",
+            "TOO_MANY_COMPARISONS",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Size:
+    """What a condition comes to when it is multiplied out."""
+
+    alternatives: int
+    longest: int
+    """Comparisons in the longest alternative."""
+    comparisons: int
+    """Comparisons in all of them together."""
+
+
+def _size_of(rule: Rule) -> _Size:
+    # Counted before anything is built: a short condition can have millions.
+    size = _size(rule.condition, negated=False)
+    if size.alternatives > MOST_ALTERNATIVES:
+        raise PackInvalid(
+            f"{rule.written_at}: the rule {rule.id!r} has {size.alternatives} alternatives",
             f"at most {MOST_ALTERNATIVES}: write several rules, or ask for a derived fact",
             "TOO_MANY_ALTERNATIVES",
         )
-    found = tuple(dict.fromkeys(tuple(dict.fromkeys(a)) for a in _alternatives(positive)))
-    longest = max(map(len, found))
-    if longest > MOST_COMPARISONS:
+    if size.longest > MOST_COMPARISONS:
         raise PackInvalid(
-            f"{rule.written_at}: the rule {rule.id!r} joins {longest} comparisons",
+            f"{rule.written_at}: the rule {rule.id!r} joins {size.longest} comparisons",
             f"at most {MOST_COMPARISONS}: write several rules",
             "TOO_MANY_COMPARISONS",
         )
-    return found
+    return size
+
+
+def _size(condition: Condition, *, negated: bool) -> _Size:
+    match condition:
+        case Membership(_, values, _):
+            count = len(values)
+            return _Size(1, count, count) if negated else _Size(count, 1, count)
+        case AllOf(parts) | AnyOf(parts):
+            sizes = [_size(part, negated=negated) for part in parts]
+            together = isinstance(condition, AllOf) is not negated
+            return reduce(_joined if together else _either, sizes)
+        case Negation(part):
+            return _size(part, negated=not negated)
+    return _Size(1, 1, 1)
+
+
+def _joined(one: _Size, other: _Size) -> _Size:
+    return _Size(
+        one.alternatives * other.alternatives,
+        one.longest + other.longest,
+        one.comparisons * other.alternatives + other.comparisons * one.alternatives,
+    )
+
+
+def _either(one: _Size, other: _Size) -> _Size:
+    return _Size(
+        one.alternatives + other.alternatives,
+        max(one.longest, other.longest),
+        one.comparisons + other.comparisons,
+    )
 
 
 def _without_negation(condition: Condition, *, negated: bool) -> Condition:
@@ -139,19 +208,6 @@ def _without_negation(condition: Condition, *, negated: bool) -> Condition:
             return AllOf(inner) if isinstance(condition, AllOf) is not negated else AnyOf(inner)
         case Negation(part):
             return _without_negation(part, negated=not negated)
-
-
-def _count(condition: Condition) -> int:
-    """Count alternatives before they are built: a short condition can have millions."""
-    match condition:
-        case AnyOf(parts):
-            return sum(map(_count, parts))
-        case AllOf(parts):
-            total = 1
-            for part in parts:
-                total *= _count(part)
-            return total
-    return 1
 
 
 def _alternatives(condition: Condition) -> list[Alternative]:

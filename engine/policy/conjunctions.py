@@ -34,6 +34,11 @@ Literal = Comparison | Membership | Exclusion
 choice, which the search makes."""
 
 
+def compared(literal: Literal) -> int:
+    """Return how many comparisons `literal` comes to: a list has one for each of its values."""
+    return 1 if isinstance(literal, Comparison) else len(literal.values)
+
+
 @dataclass(frozen=True, slots=True)
 class ValueSet:
     """Texts or truths: those listed in order of preference, or all texts where none are listed,
@@ -99,13 +104,7 @@ def model(
             unary.append(literal)
     if any(classes.root(one) == classes.root(other) for one, other in apart):
         return None
-    domains: dict[str, Domain] = {}
-    for name, entry in entries.items():
-        root = classes.root(name)
-        domains[root] = _met(domains[root], entry) if root in domains else _domain(entry)
-    for literal in unary:
-        root = classes.root(literal.fact)
-        domains[root] = _narrowed(domains[root], literal)
+    domains = _domains(unary, entries, classes)
     if not all(domains.values()):
         return None
     between = {(classes.root(low), classes.root(high), gap) for low, high, gap in orders}
@@ -132,6 +131,30 @@ class _Classes:
         self._parent[self.root(other)] = self.root(one)
 
 
+def _domains(
+    unary: Sequence[Literal], entries: Mapping[str, FactEntry], classes: _Classes
+) -> dict[str, Domain]:
+    """Return what each class may be by what `unary` says of its facts."""
+    domains: dict[str, Domain] = {}
+    for name, entry in entries.items():
+        root = classes.root(name)
+        domains[root] = _met(domains[root], entry) if root in domains else _domain(entry)
+    # Holes are made last and all at once: one by one would be quadratic.
+    holes: dict[str, list[FactValue]] = {}
+    for literal in unary:
+        root = classes.root(literal.fact)
+        match literal:
+            case Exclusion(_, values):
+                holes.setdefault(root, []).extend(values)
+            case Comparison(_, Operator.NOT_EQUAL, value, _) if not isinstance(value, FactName):
+                holes.setdefault(root, []).append(value)
+            case Comparison() | Membership():
+                domains[root] = _narrowed(domains[root], literal)
+    for root, excluded in holes.items():
+        domains[root] = _without(domains[root], excluded)
+    return domains
+
+
 def _order(fact: str, operator: Operator, other: str) -> tuple[str, str, int]:
     """Return the lower fact, the higher one, and by how much it must be higher."""
     if operator in (Operator.MORE, Operator.AT_LEAST):
@@ -155,16 +178,12 @@ def _met(domain: Domain, entry: FactEntry) -> Domain:
     return domain.only(entry.values) if entry.values else domain
 
 
-def _narrowed(domain: Domain, literal: Literal) -> Domain:
+def _narrowed(domain: Domain, literal: Comparison | Membership) -> Domain:
     match literal:
         case Membership(_, values, _):
             return _only(domain, values)
-        case Exclusion(_, values):
-            return _without(domain, values)
         case Comparison(_, Operator.EQUAL, value, _) if not isinstance(value, FactName):
             return _only(domain, (value,))
-        case Comparison(_, Operator.NOT_EQUAL, value, _) if not isinstance(value, FactName):
-            return _without(domain, (value,))
         case Comparison(_, operator, int(bound), _) if isinstance(domain, NumberSet):
             return domain.between(*_bounds(operator, bound))
     return domain
@@ -176,7 +195,7 @@ def _only(domain: Domain, values: tuple[FactValue, ...]) -> Domain:
     return domain.only(values)
 
 
-def _without(domain: Domain, values: tuple[FactValue, ...]) -> Domain:
+def _without(domain: Domain, values: Sequence[FactValue]) -> Domain:
     if isinstance(domain, NumberSet):
         return domain.without(value for value in values if isinstance(value, int))
     return domain.without(values)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
 from engine.domain.clock import format_time
 from engine.domain.errors import PackInvalid, PolicyError
 from engine.policy.catalogue import FactCatalogue
-from engine.policy.compiling import alternatives
+from engine.policy.compiling import alternatives, check_compilable
 from engine.policy.decisions import CATALOGUES
 from engine.policy.findings import Finding, finding, finding_of
 from engine.policy.folder import NOT_READ, RENAME, strays_in, text_of
 from engine.policy.pack_shape import PackShape
-from engine.policy.packs import Pack, examine_document
+from engine.policy.packs import MOST_FAULTS, Pack, examine_document
 from engine.policy.ready_pack import ReadyPack
 from engine.policy.reasons import REASONS_FILE, ReasonCatalogue, reasons_of
 from engine.policy.rule_findings import rule_findings
@@ -98,6 +99,8 @@ def lint_reasons(text: str, file: str) -> list[Finding]:
 _OURS = re.compile(r"ours\b", re.IGNORECASE)
 """How the source of a product's own choice begins."""
 
+_NAMED_PARAM = re.compile(r"\bparams\.([a-z0-9_]+)\b")
+
 
 @dataclass(frozen=True, slots=True)
 class _Read:
@@ -132,7 +135,7 @@ def _read(
             pack, faults = examine_document(document, catalogues)
         except PackInvalid as error:
             faults = [error]
-    found = [_refusal(fault, document) for fault in faults]
+    found = _refusals(faults, document)
     if pack is not None:
         found.extend(_judged(pack, document, reasons, catalogues[pack.decides], not faults))
     return _Read(text, document, pack, not faults, found)
@@ -146,37 +149,60 @@ def _judged(
     whole: bool,
 ) -> Iterator[Finding]:
     """Yield what is wrong with the rules that were understood."""
-    too_large = list(_too_large(pack))
-    yield from too_large
-    if whole and not too_large:
+    too_large = dict(_too_large(pack))
+    yield from too_large.values()
+    rules = tuple(rule for place, rule in enumerate(pack.rules) if place not in too_large)
+    fitting = replace(pack, rules=rules)
+    overfull = list(_overfull(fitting))
+    yield from overfull
+    if whole and not too_large and not overfull:
         yield from _refused_by_the_engine(pack, catalogue)
     if reasons is not None:
         yield from _unknown_reasons(pack, reasons)
     yield from _cites(pack)
     yield from _unused_params(pack, document, whole)
-    yield from rule_findings(pack, vocabulary_of(catalogue))
+    if not overfull:
+        yield from rule_findings(fitting, vocabulary_of(catalogue))
 
 
-def _refusal(fault: PackInvalid, document: YamlText) -> Finding:
-    found = finding_of(fault, fault.fault, f"{document.file}:1:1")
-    _, line, _ = found.place
-    rule = None
+def _refusals(faults: Sequence[PackInvalid], document: YamlText) -> list[Finding]:
+    """Return faults of reading as findings, each with the rule that it lies in."""
     rules = document.value.get("rules") if isinstance(document.value, dict) else None
-    for index, written in enumerate(rules if isinstance(rules, list) else ()):
-        begins = document.nodes["rules", index].start_mark.line + 1
-        ends = document.nodes["rules", index].end_mark.line + 1
-        named = written.get("id") if isinstance(written, dict) else None
-        if begins <= line <= ends and isinstance(named, str):
-            rule = named
-    return finding(found.code, found.where, found.message, found.hint, rule)
+    written = rules if faults and isinstance(rules, list) else []
+    marks = [document.nodes["rules", index].start_mark for index in range(len(written))]
+    starts = [(mark.line + 1, mark.column + 1) for mark in marks]
+    told = []
+    for fault in faults[:MOST_FAULTS]:
+        found = finding_of(fault, fault.fault, f"{document.file}:1:1")
+        _, line, column = found.place
+        place = bisect_right(starts, (line, column)) - 1
+        if place >= 0:
+            end = document.nodes["rules", place].end_mark
+            one = written[place]
+            named = one.get("id") if isinstance(one, dict) else None
+            if (line, column) < (end.line + 1, end.column + 1) and isinstance(named, str):
+                found = replace(found, rule=named)
+        told.append(found)
+    if len(faults) > MOST_FAULTS:
+        more = f"{told[-1].message}; there are more faults than these {MOST_FAULTS}"
+        told[-1] = replace(told[-1], message=more)
+    return told
 
 
-def _too_large(pack: Pack) -> Iterator[Finding]:
-    for rule in pack.rules:
+def _too_large(pack: Pack) -> Iterator[tuple[int, Finding]]:
+    """Yield the index of each rule that cannot be compiled, and why."""
+    for place, rule in enumerate(pack.rules):
         try:
             alternatives(rule)
         except PackInvalid as error:
-            yield finding_of(error, error.fault, rule.written_at, rule.id)
+            yield place, finding_of(error, error.fault, rule.written_at, rule.id)
+
+
+def _overfull(pack: Pack) -> Iterator[Finding]:
+    try:
+        check_compilable(pack)
+    except PackInvalid as error:
+        yield finding_of(error, error.fault, f"{pack.file}:1:1")
 
 
 def _refused_by_the_engine(pack: Pack, catalogue: FactCatalogue) -> Iterator[Finding]:
@@ -220,9 +246,10 @@ def _cites(pack: Pack) -> Iterator[Finding]:
 
 
 def _unused_params(pack: Pack, document: YamlText, whole: bool) -> Iterator[Finding]:
+    # A rule that is not understood may still be meant to use it.
+    meant = frozenset[str]() if whole else frozenset(_NAMED_PARAM.findall(pack.text))
     for name in pack.unused_params:
-        # A rule that is not understood may still be meant to use it.
-        if whole or re.search(rf"\bparams\.{name}\b", pack.text) is None:
+        if name not in meant:
             yield finding(
                 "UNUSED_PARAM",
                 document.where(("params", name), key=True),

@@ -46,16 +46,19 @@ class NumberSet:
 
     def without(self, numbers: Iterable[int]) -> NumberSet:
         """Return this set with holes at `numbers`."""
-        left = list(self.intervals)
-        for number in set(numbers):
-            for place, (low, high) in enumerate(left):
-                if low <= number <= high:
-                    left[place : place + 1] = [
-                        part
-                        for part in ((low, number - 1), (number + 1, high))
-                        if part[0] <= part[1]
-                    ]
-                    break
+        holes = sorted(set(numbers))
+        left: list[tuple[int, int]] = []
+        place = 0
+        for low, high in self.intervals:
+            begins = low
+            place = bisect_left(holes, low, place)
+            while place < len(holes) and holes[place] <= high:
+                if begins < holes[place]:
+                    left.append((begins, holes[place] - 1))
+                begins = holes[place] + 1
+                place += 1
+            if begins <= high:
+                left.append((begins, high))
         return NumberSet(tuple(left))
 
     def first_from(self, number: int) -> int | None:

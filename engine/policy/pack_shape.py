@@ -14,6 +14,13 @@ Sentence = Annotated[str, Field(min_length=1, max_length=1_000)]
 Whole = Annotated[StrictInt, Field(ge=-GREATEST_NUMBER, le=GREATEST_NUMBER)]
 Text = Annotated[StrictStr, Field(max_length=256)]
 
+LONGEST_LIST = 100
+"""Values of a parameter: a rule that asks for one of more, or for none of more, cannot be compiled
+(`MOST_ALTERNATIVES`, `MOST_COMPARISONS`)."""
+
+Numbers = Annotated[list[Whole], Field(max_length=LONGEST_LIST)]
+Texts = Annotated[list[Text], Field(max_length=LONGEST_LIST)]
+
 
 class _Shape(BaseModel):
     model_config = ConfigDict(
@@ -100,7 +107,7 @@ class PackShape(_Shape):
     """Whose law it follows: ISO 3166, such as CN or CN-HK."""
     effective: EffectiveShape
     """When it holds."""
-    params: dict[Name, StrictBool | Whole | Text | list[Whole] | list[Text]] = {}
-    """Numbers, texts and lists that conditions name as `params.…`."""
+    params: dict[Name, StrictBool | Whole | Text | Numbers | Texts] = {}
+    """Numbers, texts and lists of at most 100 that conditions name as `params.…`."""
     rules: Annotated[list[RuleShape], Field(min_length=1, max_length=4_000)]
     """The rules, in any order: all of them are asked."""

@@ -30,6 +30,9 @@ ParamValue = bool | int | str | tuple[int | str, ...]
 
 DEEPEST_NESTING = 40
 
+_MOST_NAMED = 100
+"""Known names that an unknown one is compared with; to compare two takes 0.1 ms."""
+
 _OPERATORS = {
     "relation_eq": Operator.EQUAL,
     "relation_ne": Operator.NOT_EQUAL,
@@ -313,8 +316,10 @@ class _Reader:
     def _unknown(
         self, tree: Syntax, what: str, name: str, known: tuple[str, ...], fault: str
     ) -> PackInvalid:
-        near = get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else "known: " + (", ".join(known) or "none")
+        near = get_close_matches(name, known[:_MOST_NAMED], n=1)
+        listed = ", ".join(known[:_MOST_NAMED]) or "none"
+        more = f" and {len(known) - _MOST_NAMED} more" if len(known) > _MOST_NAMED else ""
+        hint = f"did you mean {near[0]}?" if near else f"known: {listed}{more}"
         return self._refusal(tree, f"unknown {what} {name!r}", hint, fault)
 
     def _refusal(

@@ -42,7 +42,7 @@ def rule_findings(pack: Pack, vocabulary: Vocabulary) -> Iterator[Finding]:
         yield finding(
             "UNDECIDED",
             f"{pack.file}:1:1",
-            f"{compared.left_out} pairs of rules are not compared",
+            "not all pairs of rules are compared",
             f"lint compares {MOST_PAIRS} pairs: split the pack",
         )
 
@@ -105,7 +105,7 @@ class _Pairs:
         self._rules = rules
         self._firings = firings
         self._looks = MOST_PAIRS
-        self.left_out = 0
+        self.left_out = False
 
     def subsumption(self, place: int) -> Iterator[Finding]:
         """Yield the first rule that makes the one at `place` needless, and what is not decided."""
@@ -114,8 +114,10 @@ class _Pairs:
         for index, outer in enumerate(self._rules):
             if index == place or not _covers(outer.rule.outcome, inner.rule.outcome):
                 continue
-            if not inner.subjects & outer.subjects or not self._may_look():
+            if not inner.subjects & outer.subjects:
                 continue
+            if not self._may_look():
+                break
             within = self._firings.lies_within(inner, outer)
             if within is Certainty.UNKNOWN:
                 unsure.append(outer.rule.id)
@@ -141,8 +143,10 @@ class _Pairs:
         """Yield the rules that deny or hold back what the rule `allow` allows."""
         unsure: list[str] = []
         for other in self._rules:
-            if other.rule.outcome.effect is Effect.ALLOW or not self._may_look():
+            if other.rule.outcome.effect is Effect.ALLOW:
                 continue
+            if not self._may_look():
+                break
             overlap = self._firings.overlap(allow, other)
             if overlap.possible is Possible.UNKNOWN:
                 unsure.append(other.rule.id)
@@ -192,9 +196,9 @@ class _Pairs:
         )
 
     def _may_look(self) -> bool:
-        self._looks -= 1
-        self.left_out += self._looks < 0
-        return self._looks >= 0
+        self.left_out = self._looks == 0
+        self._looks -= not self.left_out
+        return not self.left_out
 
 
 def _covers(outer: FiredRule, inner: FiredRule) -> bool:

@@ -24,7 +24,7 @@ from engine.policy.conditions import (
     Operator,
     facts_read,
 )
-from engine.policy.conjunctions import Exclusion, Literal, model
+from engine.policy.conjunctions import Exclusion, Literal, compared, model
 from engine.policy.entries import FactEntry, FactType
 from engine.policy.evaluating import holds
 from engine.policy.vocabulary import Vocabulary
@@ -119,6 +119,8 @@ def satisfy(
         YES with facts, NO, or UNKNOWN where the budget ended first.
     """
     budget = budget or Budget(MOST_COMPARED)
+    if budget.left < 1:
+        return _UNKNOWN
     enough = max(0, budget.left - MOST_COMPARED)
     read = frozenset[str]().union(*map(facts_read, conditions))
     names, couplings = vocabulary.with_couplings(read)
@@ -127,8 +129,10 @@ def satisfy(
     stack = [_split(_Branch((), ()), [(condition, False) for condition in asked], entries)]
     while stack:
         branch = stack.pop()
-        cost = len(branch.literals) + 1
+        cost = sum(map(compared, branch.literals)) + 1
         if budget.left - cost < enough:
+            if not enough:  # nothing more is begun that could not be ended either
+                budget.left = 0
             return _UNKNOWN
         budget.left -= cost
         apart = [(goal.one, goal.other) for goal in branch.goals if isinstance(goal, _Apart)]

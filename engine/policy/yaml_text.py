@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import yaml
 
@@ -21,6 +21,11 @@ LONGEST_FILE = 1_000_000
 
 DEEPEST_NESTING = 20
 
+_LONGEST_SHOWN = 40
+"""Characters of a faulty value that its message repeats."""
+
+Number = TypeVar("Number", int, float)
+
 
 class Mark(Protocol):
     """A place in a text, counted from 0."""
@@ -31,14 +36,37 @@ class Mark(Protocol):
 
 class _Loader(yaml.SafeLoader):
     """The safe loader without YAML 1.1's surprises: `on` is a text, 1:30 is no number, a date
-    stays as it is written."""
+    stays as it is written. What would make composing dangerous is refused as it is met."""
+
+    _depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Compose what begins here, unless it is an alias or too deep."""
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent):
+            raise _Refused(event.start_mark, "an alias", "write the value out again")
+        self._depth += 1
+        if isinstance(event, yaml.CollectionStartEvent) and self._depth > DEEPEST_NESTING:
+            what = f"nested deeper than {DEEPEST_NESTING}"
+            raise _Refused(event.start_mark, what, "a pack needs far less")
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+
+class _Refused(Exception):
+    """YAML as it may be, but not in a pack."""
+
+    def __init__(self, mark: Mark | None, what: str, hint: str) -> None:
+        super().__init__(mark, what, hint)
+        self.mark, self.what, self.hint = mark, what, hint
 
 
 _Loader.yaml_implicit_resolvers = {}  # of its own: SafeLoader's stay as they are
 for _tag, _pattern, _first in (
     ("null", r"null|~|", ["n", "~", ""]),
     ("bool", r"true|false", list("tf")),
-    ("int", r"[-+]?(?:0|[1-9][0-9_]*)", list("-+0123456789")),
+    ("int", r"[-+]?(?:0|[1-9][0-9]*(?:_[0-9]+)*)", list("-+0123456789")),
     ("float", r"[-+]?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?", list("-+0123456789")),
 ):
     _Loader.add_implicit_resolver(
@@ -119,37 +147,21 @@ def read_yaml(text: str, file: str) -> YamlText:
     if len(text) > LONGEST_FILE:
         raise PackInvalid(f"{file}:1:1: {len(text)} characters", f"at most {LONGEST_FILE}")
     try:
-        _check_events(text, file)
         root = yaml.compose(text, Loader=_Loader)
+    except _Refused as error:
+        raise PackInvalid(f"{place(file, error.mark)}: {error.what}", error.hint) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise PackInvalid(f"{place(file, mark)}: {error.problem}", "correct the YAML") from error
     except yaml.YAMLError as error:
         raise PackInvalid(f"{file}:1:1: {error}", "save it as UTF-8 YAML") from error
+    except (ValueError, OverflowError) as error:  # such as "\\UFFFFFFFF"
+        raise PackInvalid(f"{file}:1:1: {error}", "correct the YAML") from error
     if root is None:
         raise PackInvalid(f"{file}:1:1: the file is empty", "write a pack into it")
     nodes: dict[Path, yaml.Node] = {}
     keys: dict[Path, yaml.Node] = {}
     return YamlText(file, text, _plain(root, (), file, nodes, keys), nodes, keys)
-
-
-def _check_events(text: str, file: str) -> None:
-    """Refuse what would make composing dangerous, before composing."""
-    depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if isinstance(event, yaml.AliasEvent):
-            raise PackInvalid(
-                f"{place(file, event.start_mark)}: an alias", "write the value out again"
-            )
-        if depth > DEEPEST_NESTING:
-            raise PackInvalid(
-                f"{place(file, event.start_mark)}: nested deeper than {DEEPEST_NESTING}",
-                "a pack needs far less",
-            )
 
 
 def _plain(
@@ -171,6 +183,7 @@ def _plain(
                 raise PackInvalid(
                     f"{place(file, key.start_mark)}: a key that is no text", "quote the key"
                 )
+            _text(key, file)
             if key.value in mapping:
                 raise PackInvalid(
                     f"{place(file, key.start_mark)}: the key {key.value!r} stands twice",
@@ -189,9 +202,30 @@ def _scalar(node: yaml.Node, file: str) -> Plain:
         case "bool":
             return bool(node.value == "true")
         case "int":
-            return int(node.value)
+            return _number(node, file, int)
         case "float":
-            return float(node.value)
+            return _number(node, file, float)
         case "str":
-            return str(node.value)
+            return _text(node, file)
     raise PackInvalid(f"{place(file, node.start_mark)}: the tag {node.tag}", "use plain values")
+
+
+def _text(node: yaml.Node, file: str) -> str:
+    text = str(node.value)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, by an escape
+        where = place(file, node.start_mark)
+        shown = ascii(text[:_LONGEST_SHOWN])
+        raise PackInvalid(f"{where}: {shown} is no text", "write the character itself") from None
+    return text
+
+
+def _number(node: yaml.Node, file: str, read: Callable[[str], Number]) -> Number:
+    try:
+        return read(node.value)
+    except ValueError as error:
+        shown = node.value[:_LONGEST_SHOWN] + "…" * (len(node.value) > _LONGEST_SHOWN)
+        raise PackInvalid(
+            f"{place(file, node.start_mark)}: {shown!r} is no number", "write digits, or a text"
+        ) from error

@@ -323,6 +323,43 @@ def test_lint_of_a_broken_pack_answers_with_what_is_wrong(client, operator, text
     assert found.line >= 1
 
 
+TYPED = ["version: 1_", "version: !!int abc", "version: !!int 0o7", "version: !!float x"]
+TYPED += [f"version: {'9' * 5_000}", r'owner: "\UFFFFFFFF"', r'owner: "\ud800"']
+
+
+@pytest.mark.parametrize("line", TYPED)
+def test_lint_and_backtest_of_a_typing_error_answer_with_it(client, operator, line) -> None:
+    key = line.partition(":")[0]
+    text = "".join(
+        f"{line}\n" if one.startswith(f"{key}:") else one for one in PACK.splitlines(keepends=True)
+    )
+    answer = client.post("/v1/policy/lint", json={"text": text}, headers=operator)
+    told = LintReport.model_validate_json(answer.data)
+    assert (answer.status_code, told.sound) == (200, False)
+    begun = _begin(client, operator, text=text)
+    assert (begun.status_code, begun.get_json()["code"]) == (422, "INVALID_INPUT")
+
+
+@pytest.mark.parametrize(
+    ("params", "when", "copies"),
+    [
+        (f"{{l: {list(range(101))}}}", "person.shown_7d in params.l", 1),
+        (f"{{l: {list(range(61))}}}", "person.shown_7d in params.l", 1),
+        (f"{{l: {list(range(60))}}}", "!(person.shown_7d in params.l)", 400),
+    ],
+)
+def test_backtest_of_what_cannot_be_compiled_is_refused(
+    client, operator, params, when, copies
+) -> None:
+    head = PACK.partition("params:")[0].partition("rules:")[0]
+    rules = "".join(
+        f"- {{id: r{n}, description: x, when: '{when}', then: deny, reason: NO_CONSENT}}\n"
+        for n in range(copies)
+    )
+    begun = _begin(client, operator, text=f"{head}params: {params}\nrules:\n{rules}")
+    assert (begun.status_code, begun.get_json()["code"]) == (422, "INVALID_INPUT")
+
+
 def _begin(client: FlaskClient, headers: dict[str, str], **body: object) -> TestResponse:
     return client.post("/v1/policy/backtests", json=body, headers=headers)
 

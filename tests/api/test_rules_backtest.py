@@ -211,3 +211,14 @@ def test_backtest_of_a_broken_pack_says_where(run: Run, candidate: Path) -> None
     result = run(candidate)
     assert result.exit_code == 2
     assert "candidate.yaml:" in result.stderr and "person.helt_out" in result.stderr
+
+
+def test_backtest_file_that_cannot_be_compiled_is_refused(run: Run, tmp_path: Path) -> None:
+    shipped = (RULES / "offer_show.yaml").read_text(encoding="utf-8")
+    wide = " || ".join(f"person.shown_7d == {n}" for n in range(61))
+    rule = f"\n  - {{id: w, description: x, when: {wide}, then: deny, reason: NO_CONSENT}}\n"
+    file = tmp_path / "wide.yaml"
+    file.write_text(shipped.rstrip("\n") + rule, encoding="utf-8")
+    refused = run(file)
+    assert refused.exit_code != 0
+    assert "has 61 alternatives" in refused.output
