@@ -16,7 +16,19 @@ from api import auth, limits, logging, metrics, problems, wiring
 from api.health import database_check
 from api.openapi import SECURITY_SCHEMES, Resource
 from api.problems import Problem
-from api.routes import evaluate, events, gifts, health, offers, policy, recommendations, ties
+from api.routes import (
+    evaluate,
+    events,
+    feed,
+    gift_moves,
+    gifts,
+    health,
+    offers,
+    policy,
+    recommendations,
+    reviews,
+    ties,
+)
 from api.routes.docs import docs
 from api.settings import Settings
 from engine.domain.clock import now
@@ -24,6 +36,9 @@ from engine.ledger.keys import ApiKeys
 
 RESOURCES: Final[tuple[Resource, ...]] = (
     gifts.api,
+    gift_moves.api,
+    reviews.api,
+    feed.api,
     ties.api,
     recommendations.api,
     offers.api,
@@ -50,6 +65,15 @@ class Lishang(OpenAPI):
             return Response(body, mimetype="application/json")
 
     json_provider_class = _Json
+
+    def finish(self) -> None:
+        """Finish what was taken on, once the application answers no more."""
+        service: wiring.Service = self.extensions[wiring.EXTENSION]
+        service.finish()
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return `func`: nothing here is a coroutine, and looking costs at every call."""
+        return func
 
 
 def create_app(settings: Settings | None = None, service: wiring.Service | None = None) -> Lishang:

@@ -8,8 +8,9 @@ from threading import Lock
 from time import monotonic
 from typing import Final, ParamSpec, TypeVar
 
-from flask import Flask, g, request
+from flask import Flask, Request
 
+from api.layers import Memory, layers_of
 from engine.domain.clock import Clock
 from engine.domain.errors import NotAuthenticated, NotPermitted
 from engine.ledger.keys import ApiKey, ApiKeys, Scope, hash_of, well_formed
@@ -128,21 +129,21 @@ class KeyCache:
 def install(app: Flask, cache: KeyCache) -> None:
     """Ask every request of `app` for the key that its view requires."""
 
-    def authenticate() -> None:
-        if request.endpoint is None:
+    def authenticate(request: Request, kept: Memory) -> None:
+        endpoint = request.endpoint
+        if endpoint is None:
             return  # no such route: the router's own refusal follows
-        scope = scope_of(app.view_functions[request.endpoint])
+        scope = scope_of(app.view_functions[endpoint])
         if scope is None:
             return
-        g.api_key = _permitted(cache, scope)
+        kept.api_key = _permitted(cache, scope, request)
 
-    app.before_request(authenticate)
+    layers_of(app).add(authenticate)
 
 
-def _permitted(cache: KeyCache, scope: Scope) -> ApiKey:
-    sent = request.authorization
-    secret = sent.token if sent is not None and sent.type == "bearer" else None
-    key = cache.find(secret) if secret else None
+def _permitted(cache: KeyCache, scope: Scope, request: Request) -> ApiKey:
+    kind, _, secret = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    key = cache.find(secret.strip()) if kind.lower() == "bearer" else None
     if key is None:
         # One answer for a missing, unknown, expired and revoked key: it tells a guesser nothing.
         raise NotAuthenticated("no valid key came with the request", "Authorization: Bearer lsk_…")

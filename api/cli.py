@@ -33,6 +33,8 @@ COMMANDS: Final[dict[str, Subcommand]] = {
     "benchmark": Subcommand("api.commands.benchmark:benchmark", "Judge models on files."),
     "rebuild": Subcommand("api.commands.rebuild:rebuild", "Compute stored state anew."),
     "rules": Subcommand("api.commands.rules:rules", "Write, prove, ship and explain rules."),
+    "ledger": Subcommand("api.commands.ledger:ledger", "Prove it, back it up, bring it back."),
+    "webhooks": Subcommand("api.commands.webhooks:webhooks", "Say where events go."),
     "decisions": Subcommand("api.commands.decisions:decisions", "Replay and prune decisions."),
     "demo": Subcommand("api.commands.demo:demo", "Load a town, train, serve, show what to try."),
 }

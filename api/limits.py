@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, ParamSpec, TypeVar
 
-from flask import Flask, g, request
+from flask import Flask, Request
+from flask.globals import app_ctx, request_ctx
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
+
+from api.layers import Memory, layers_of
 
 DEFAULT_BODY: Final = 64 * 1024
 """Bytes that a route takes unless it says otherwise."""
@@ -44,15 +47,17 @@ def install(app: Flask) -> None:
     as soon as it passes the limit.
     """
 
-    def hold() -> None:
-        g.body_limit = limit_of(app.view_functions.get(request.endpoint or ""))
+    def hold(request: Request, kept: Memory) -> None:
+        limit = limit_of(app.view_functions.get(request.endpoint or ""))
+        kept.body_limit = limit
         # One byte more, because the reader ends at its maximum without a word: a longer body
         # would otherwise pass for its own beginning.
-        request.max_content_length = g.body_limit + 1
-        if request.content_length is not None and request.content_length > g.body_limit:
-            raise _too_large()
+        request.max_content_length = limit + 1
+        declared = request.content_length
+        if declared is not None and declared > limit:
+            raise _too_large(limit)
 
-    app.before_request(hold)
+    layers_of(app).add(hold)
 
 
 def limited_body() -> bytes:
@@ -65,13 +70,15 @@ def limited_body() -> bytes:
     BadRequest
         If less came than was declared.
     """
+    request, limit = request_ctx.request, app_ctx.g.body_limit
     data = request.get_data()
-    if len(data) > g.body_limit:
-        raise _too_large()
-    if request.content_length is not None and len(data) != request.content_length:
+    if len(data) > limit:
+        raise _too_large(limit)
+    declared = request.content_length
+    if declared is not None and len(data) != declared:
         raise BadRequest("the body ended before the length it declares")
     return data
 
 
-def _too_large() -> RequestEntityTooLarge:
-    return RequestEntityTooLarge(f"the body of this route is limited to {g.body_limit} bytes")
+def _too_large(limit: int) -> RequestEntityTooLarge:
+    return RequestEntityTooLarge(f"the body of this route is limited to {limit} bytes")

@@ -9,11 +9,12 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final, cast
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Request, Response, current_app
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from api.logging import route_of_request
+from api.layers import Memory, layers_of
+from api.logging import route_of
 from engine.domain.verdicts import PackRef
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -60,6 +61,14 @@ class Metrics:
             "Decisions of the policy; one with several reasons counts under each",
             ["decision", "effect", "reason"],
             registry=self._registry,
+        )
+        self._counted: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._decided: dict[tuple[str, str, str], Counter] = {}
+        self._waiting = Gauge(
+            "lishang_decisions_waiting",
+            "Decisions of checks that are not written to the ledger yet",
+            registry=self._registry,
+            multiprocess_mode="livesum",
         )
         self._anomalies = Counter(
             "lishang_policy_anomalies_total",
@@ -115,18 +124,65 @@ class Metrics:
             registry=self._registry,
         )
 
+        self._swept = Counter(
+            "lishang_gifts_swept_total",
+            "Gifts that were moved because their time had come",
+            registry=self._registry,
+        )
+        self._background_faults = Counter(
+            "lishang_background_faults_total",
+            "Tasks in the background that could not be done and are tried again",
+            ["task"],
+            registry=self._registry,
+        )
+        self._deliveries = Counter(
+            "lishang_webhook_deliveries_total",
+            "Attempts to deliver an event",
+            ["webhook", "outcome"],
+            registry=self._registry,
+        )
+        self._undelivered = Counter(
+            "lishang_webhook_events_missed_total",
+            "Events that were not kept until they could be delivered",
+            ["webhook"],
+            registry=self._registry,
+        )
+        self._lag = Gauge(
+            "lishang_webhook_lag_seconds",
+            "How long the oldest event that some webhook was not told of has waited",
+            registry=self._registry,
+            multiprocess_mode="livemostrecent",
+        )
+
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request that took `seconds`; `route` is its template, never its path."""
         known = method if method in _METHODS else "OTHER"
-        self._requests.labels(known, route, str(status)).inc()
-        self._seconds.labels(known, route).observe(seconds)
+        # Looking children up by their labels costs more than counting does.
+        counted = self._counted.get((known, route, status))
+        if counted is None:
+            counted = self._counted[known, route, status] = (
+                self._requests.labels(known, route, str(status)),
+                self._seconds.labels(known, route),
+            )
+        requests, durations = counted
+        requests.inc()
+        durations.observe(seconds)
 
     def decided(
         self, decision: str, effect: str, reasons: Iterable[str] = (), times: int = 1
     ) -> None:
         """Count `times` decisions that had the same reason codes."""
         for reason in tuple(reasons) or ("none",):
-            self._decisions.labels(decision, effect, reason).inc(times)
+            told = self._decided.get((decision, effect, reason))
+            if told is None:
+                told = self._decided[decision, effect, reason] = self._decisions.labels(
+                    decision, effect, reason
+                )
+            told.inc(times)
+
+    def decisions_waiting(self, waiting: int) -> None:
+        """Note how many decisions of checks wait to be written."""
+        self._waiting.set(waiting)
 
     def anomaly(self, kind: str) -> None:
         """Count a request refused because the rules could not decide in good order."""
@@ -179,6 +235,34 @@ class Metrics:
         """Count an evaluation in which a version in shadow gave no verdict."""
         self._shadow_failures.labels(shadow.pack, str(shadow.version)).inc()
 
+    def gifts_swept(self, gifts: int) -> None:
+        """Count gifts that were moved because their time had come."""
+        self._swept.inc(gifts)
+
+    def housekeeping_fault(self, task: str) -> None:
+        """Count that a task of housekeeping could not be done."""
+        self._background_faults.labels(task).inc()
+
+    def delivering_fault(self, task: str) -> None:
+        """Count that something other than a receiver failed while webhooks were told."""
+        self._background_faults.labels(task).inc()
+
+    def webhook_delivered(self, webhook: str) -> None:
+        """Count an event that was taken."""
+        self._deliveries.labels(webhook, "delivered").inc()
+
+    def webhook_failed(self, webhook: str) -> None:
+        """Count an attempt to deliver that failed."""
+        self._deliveries.labels(webhook, "failed").inc()
+
+    def webhook_missed(self, webhook: str, events: int) -> None:
+        """Count events that were not kept until they could be delivered."""
+        self._undelivered.labels(webhook).inc(events)
+
+    def webhook_lag(self, seconds: float) -> None:
+        """Note how long the oldest undelivered event has waited."""
+        self._lag.set(seconds)
+
     def render(self) -> bytes:
         """Return all numbers in Prometheus' text format."""
         if self._folder is None:
@@ -199,17 +283,16 @@ def install(app: Flask, metrics: Metrics) -> None:
     """Count every request of `app`."""
     app.extensions[_EXTENSION] = metrics
 
-    def begin() -> None:
-        g.metrics_started = perf_counter()
+    def begin(_request: Request, kept: Memory) -> None:
+        kept.metrics_started = perf_counter()
 
-    def end(response: Response) -> Response:
-        seconds = perf_counter() - g.get("metrics_started", perf_counter())
-        metrics.answered(request.method, route_of_request(), response.status_code, seconds)
+    def end(request: Request, kept: Memory, response: Response) -> None:
+        ended = perf_counter()
+        seconds = ended - kept.get("metrics_started", ended)
+        metrics.answered(request.method, route_of(request), response.status_code, seconds)
         metrics.count_retired_engines()
-        return response
 
-    app.before_request(begin)
-    app.after_request(end)
+    layers_of(app).add(begin, end)
 
 
 def current_metrics() -> Metrics:

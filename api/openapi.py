@@ -12,7 +12,7 @@ from flask_openapi3.types import ParametersTuple
 from pydantic import BaseModel
 
 from api.auth import is_marked, scope_of
-from api.limits import limit_of
+from api.limits import limit_of, limited_body
 from api.parsing import read_body, read_header, read_path, read_query
 from api.problems import CONTENT_TYPE, Problem
 
@@ -107,6 +107,9 @@ class Resource(APIBlueprint):
                 read["header"] = read_header(header)
             if body is not None:
                 read["body"] = read_body(body)
+            else:
+                # Read and not looked at: a body left in the connection would break it.
+                limited_body()
             return _dumped(func(**read))
 
         return view

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import multiprocessing
 import os
@@ -12,14 +13,15 @@ from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from importlib import import_module
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast, runtime_checkable
 
+import structlog
 from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 from granian.server import Server
 
 from api.settings import Settings
-from engine.domain.errors import InvalidInput
+from engine.domain.errors import InvalidInput, LishangError
 
 APPLICATION: Final = "api.app:create_app"
 """What a worker calls with the settings to get its application."""
@@ -28,6 +30,15 @@ DRAIN_SECONDS: Final = 30
 SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 Application = Callable[..., Any]
+
+
+@runtime_checkable
+class Finishing(Protocol):
+    """An application that has something to finish when its worker ends."""
+
+    def finish(self) -> None:
+        """Finish it."""
+        ...
 
 
 def serve(
@@ -90,12 +101,22 @@ def serve(
 def _load(application: str, settings: Settings) -> Application:
     """Make the application in a worker's process."""
     module, _, function = application.partition(":")
-    made = cast(Application, getattr(import_module(module), function)(settings))
+    made: object = getattr(import_module(module), function)(settings)
     # What is loaded by now lives as long as the worker (a quarter of a million objects): looking
     # through it in every full collection would stop the request under way for a tenth of a second.
     gc.collect()
     gc.freeze()
-    return made
+    if isinstance(made, Finishing):
+        # The interpreter of a worker ends when every request under way has been answered.
+        atexit.register(_finish, made)
+    return cast(Application, made)
+
+
+def _finish(application: Finishing) -> None:
+    try:
+        application.finish()
+    except LishangError as error:
+        structlog.get_logger("shutdown").error("not finished", why=str(error))
 
 
 def free_port(host: str, port: int) -> int:

@@ -69,6 +69,13 @@ class Settings(BaseModel):
         description="The port to listen on; 0 takes a free one.",
         json_schema_extra={"variable": "PORT"},
     )
+    housekeeping_seconds: float = Field(
+        default=1.0,
+        gt=0,
+        le=60,
+        description="How often each worker expires gifts and looks for what is old.",
+        json_schema_extra={"variable": "LISHANG_HOUSEKEEPING_SECONDS"},
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info",
         description="The least severe line to log: debug, info, warning or error.",

@@ -8,6 +8,7 @@ from typing import NoReturn, Protocol, cast
 
 from flask import current_app
 
+from api.delivering import Delivering
 from api.health import Check
 from api.metrics import Metrics
 from api.rulebook import SILENT_SECONDS, Rulebook
@@ -19,16 +20,23 @@ from engine.domain.clock import Clock, now
 from engine.domain.errors import ModelError, PolicyError
 from engine.evaluating import Evaluating
 from engine.gift_policy import GiftPolicy
+from engine.gift_terms import GiftTerms
 from engine.gifting import Gifting
+from engine.housekeeping import Housekeeping
 from engine.ledger.database import Database
 from engine.ledger.decision_log import RecordedDecisions
+from engine.ledger.feed import Feed
 from engine.ledger.packs import PackVersions
+from engine.ledger.webhooks import Webhooks
+from engine.moving import Moving
 from engine.policy.decisions import CATALOGUES
 from engine.policy.engine import PolicyEngine
 from engine.policy.folder import reasons_in
 from engine.recommending import Recommending
 from engine.relating import Relating
+from engine.reviewing import Reviewing
 from engine.shipping import Shipping
+from engine.swapping import Swapping
 from engine.targeting import Targeting
 from training.registry import ModelRegistry
 
@@ -50,6 +58,10 @@ class Service(Protocol):
         """Begin what goes on in the background."""
         ...
 
+    def finish(self) -> None:
+        """Finish what was taken on; the process ends after this."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Services:
@@ -62,19 +74,28 @@ class Services:
     shipping: Shipping
     shelf: Shelf
     gifting: Gifting
+    moving: Moving
+    swapping: Swapping
+    reviewing: Reviewing
     relating: Relating
     recommending: Recommending
     targeting: Targeting
     evaluating: Evaluating
     backtesting: Backtesting
+    feed: Feed
+    housekeeping: Housekeeping
+    delivering: Delivering
     clock: Clock
 
     def start(self, metrics: Metrics) -> None:
-        """Follow the stored rules and the champions."""
+        """Follow the stored rules and the champions, keep house and deliver to webhooks."""
         metrics.follow_retired_engines(lambda: self.policy.retired_engines)
         self.shadows.count_in(metrics)
         self.rulebook.follow(metrics)
         self.shelf.follow(metrics.model_in_use)
+        self.gifting.log.follow(metrics.decisions_waiting)
+        self.housekeeping.start(metrics)
+        self.delivering.start(metrics)
 
     def checks(self) -> Sequence[Check]:
         """Return what readiness depends on besides the database."""
@@ -85,7 +106,19 @@ class Services:
         ]
 
     def close(self) -> None:
-        """Let go of the database and of the registry."""
+        """Write what still waits to be written; let go of the database and of the registry."""
+        try:
+            self.finish()
+        finally:
+            self._stop()
+
+    def finish(self) -> None:
+        """Write the decisions that still wait to be written."""
+        self.gifting.log.close()
+
+    def _stop(self) -> None:
+        self.delivering.stop()
+        self.housekeeping.stop()
         self.backtesting.stop()
         self.rulebook.stop()
         self.shelf.stop()
@@ -140,6 +173,9 @@ class Shell:
     def start(self, metrics: Metrics) -> None:
         """Begin nothing."""
 
+    def finish(self) -> None:
+        """Finish nothing."""
+
     def checks(self) -> Sequence[Check]:
         """Return the check that tells the fault."""
         return [Check("policy", required=True, probe=self._fail)]
@@ -172,7 +208,8 @@ def build(settings: Settings, clock: Clock = now) -> Service:
     rulebook.refresh()
     registry = ModelRegistry(settings.mlflow_tracking_uri, settings.home)
     shelf = Shelf(registry, settings.home / "models")
-    gift_policy = GiftPolicy(policy, shelf)
+    gift_policy, terms = GiftPolicy(policy, shelf), GiftTerms(policy)
+    moving, feed = Moving(database), Feed(database)
     return Services(
         database=database,
         policy=policy,
@@ -180,12 +217,18 @@ def build(settings: Settings, clock: Clock = now) -> Service:
         shadows=shadows,
         shipping=shipping,
         shelf=shelf,
-        gifting=Gifting(database, gift_policy),
+        gifting=Gifting(database, gift_policy, terms),
+        moving=moving,
+        swapping=Swapping(database, gift_policy, terms),
+        reviewing=Reviewing(database, gift_policy),
         relating=Relating(database, gift_policy, shelf),
         recommending=Recommending(database, gift_policy, shelf),
         targeting=Targeting(database, policy, shelf),
         evaluating=Evaluating(database, policy),
         backtesting=Backtesting(database, RecordedDecisions(database), shipping, clock),
+        feed=feed,
+        housekeeping=Housekeeping(database, moving, clock, settings.housekeeping_seconds),
+        delivering=Delivering(Webhooks(database), feed, clock),
         clock=clock,
     )
 

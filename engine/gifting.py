@@ -6,21 +6,26 @@ Read facts → decide → record. A check and a send differ only in what is lock
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import orjson
 
+from engine.domain.errors import UnknownReference
+from engine.domain.gift_events import GiftEventKind
 from engine.domain.gifts import Gift, GiftRequest, GiftState, Origin
 from engine.domain.ids import new_id
+from engine.domain.money import Entry, EntryKind, escrow
 from engine.domain.ports import ModelRef
 from engine.domain.verdicts import DecisionRecord, Effect, PackRef, RuleTrace
-from engine.gift_policy import DecidedGift, GiftPolicy
-from engine.ledger import decisions, gifts, idempotency
-from engine.ledger.database import Database
-from engine.ledger.gifts import CounterKeys
+from engine.gift_policy import DecidedGift, GiftPolicy, unknown_item
+from engine.gift_records import event_of, given, record_of, sent
+from engine.gift_terms import GiftTerms
+from engine.ledger import caps, decisions, gifts, idempotency, outbox, postings, ties
+from engine.ledger.caps import CounterKeys
+from engine.ledger.database import Database, Unit
+from engine.ledger.decision_queue import DecisionQueue
 from engine.ledger.idempotency import RequestKey
-
-_STATE = {Effect.ALLOW: GiftState.SENT, Effect.REVIEW: GiftState.HELD}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,44 +50,93 @@ class Checked:
 
 
 class Gifting:
-    """Answers gifting flows on one ledger."""
+    """Answers gifting flows on one ledger.
 
-    def __init__(self, database: Database, policy: GiftPolicy) -> None:
+    Attributes
+    ----------
+    log
+        Where the decisions of checks wait to be written; to be closed at the end.
+    """
+
+    def __init__(self, database: Database, policy: GiftPolicy, terms: GiftTerms) -> None:
         self._database = database
         self._policy = policy
+        self._terms = terms
+        self.log = DecisionQueue(database)
 
     def check(self, request: GiftRequest, at: int, explain: bool = False) -> Checked:
         """Answer whether `request` would be allowed at `at` (microseconds); nothing is sent.
+
+        The decision is recorded a moment later (see `log`).
 
         Raises
         ------
         UnknownReference
             If the item is not in the catalogue.
         PolicyError, LedgerUnavailable
-            If no trustworthy answer can be given.
+            If no trustworthy answer can be given, or it could not be recorded.
         """
         begun = time.perf_counter_ns()
         with self._database.reading() as unit:
-            [reading] = self._policy.read_pairs(unit, [(request.sender, request.recipient)], at)
-            [decided] = self._policy.decide(unit, [request], [reading], at)
-        record = _record("check", decided, at, begun)
-        with self._database.writing() as unit:
-            decisions.record(unit, [record])
+            [(reading, decided)] = self._policy.consider(unit, [request], at)
+        if decided is None:
+            raise unknown_item(request)
+        record = record_of("check", decided, at, begun)
+        self.log.put([record])
         traces = self._policy.engine.explain(decided.verdict, decided.facts) if explain else []
         return Checked(_answer(record, reading.model), tuple(traces))
 
-    def send(self, request: GiftRequest, occasion: str, key: RequestKey, at: int) -> GiftAnswer:
+    def check_many(
+        self, requests: Sequence[GiftRequest], at: int
+    ) -> list[Checked | UnknownReference]:
+        """Answer on each of `requests`, in order, as if it were checked alone at `at`.
+
+        None of them counts for another: it is asked what may be sent, not all that may be. The
+        number of statements does not depend on how many there are. In the place of a request whose
+        item is not in the catalogue stands the error.
+
+        Raises
+        ------
+        PolicyError, LedgerUnavailable
+            If no trustworthy answers can be given, or they could not be recorded.
+        """
+        begun = time.perf_counter_ns()
+        with self._database.reading() as unit:
+            found = self._policy.consider(unit, requests, at)
+        begun += (time.perf_counter_ns() - begun) * (len(requests) - 1) // max(len(requests), 1)
+        answers: list[Checked | UnknownReference] = []
+        records: list[DecisionRecord] = []
+        for request, (reading, decided) in zip(requests, found, strict=True):
+            if decided is None:
+                answers.append(unknown_item(request))
+                continue
+            record = record_of("check", decided, at, begun)
+            records.append(record)
+            answers.append(Checked(_answer(record, reading.model), ()))
+        self.log.put(records)
+        return answers
+
+    def send(
+        self, request: GiftRequest, occasion: str, payment_ref: str, key: RequestKey, at: int
+    ) -> GiftAnswer:
         """Send `request` at `at` (microseconds) if the rules allow it.
 
         The tie is read first and frozen; everything that others may change meanwhile (counters,
         stock, friendship, blocks) is read under locks, and the gift, its counters, its stock, its
-        tie and the decision are written together or not at all. The same key with the same body
-        gives the first answer again, a denial too.
+        money, its tie, what its callers are told and the decision are written together or not at
+        all. The same key with the same body gives the first answer again, a denial too.
+
+        Parameters
+        ----------
+        payment_ref
+            The caller's authorisation of the price; it pays for one gift.
 
         Raises
         ------
         IdempotencyConflict
             If the key was used with another body.
+        Conflict
+            If the payment pays for another gift.
         UnknownReference
             If the item is not in the catalogue.
         PolicyError, LedgerUnavailable
@@ -91,37 +145,62 @@ class Gifting:
         begun = time.perf_counter_ns()
         with self._database.reading() as unit:
             [reading] = self._policy.read_pairs(unit, [(request.sender, request.recipient)], at)
-        counters = CounterKeys.of(request, reading.context)
+        counters = CounterKeys.of(request.sender, request.recipient, reading.context)
         with self._database.writing() as unit:
             stored = idempotency.claim(unit, key, at)
             if stored is not None:
                 return _from_json(stored)
-            gifts.lock(unit, request, counters)
+            caps.lock(unit, counters, request.item)
             [decided] = self._policy.decide(unit, [request], [reading], at)
-            record = _record("send", decided, at, begun)
-            decisions.record(unit, [record])
+            record = record_of("send", decided, at, begun)
+            records = [record]
             answer = _answer(record, reading.model, _new_gift_id(decided, at))
             if answer.gift is not None:
-                gift = _gift(answer.gift, request, decided, record)
-                gifts.record(unit, gift, counters, occasion)
+                terms, settled = self._terms.settle(request.relation, decided.item, at)
+                records.append(settled)
+                gift = Gift(
+                    gift=answer.gift,
+                    sender=request.sender,
+                    recipient=request.recipient,
+                    item=request.item,
+                    relation=request.relation,
+                    scene=request.scene,
+                    occasion=occasion,
+                    price_fen=decided.item.price_fen,
+                    state=GiftState.HELD,
+                    origin=Origin.LIVE,
+                    occurred_at=at,
+                    decision_id=record.decision_id,
+                    payment_ref=payment_ref,
+                    terms=terms,
+                    sender_day=counters.sender_day,
+                    recipient_day=counters.recipient_day,
+                )
+                if record.verdict.effect is Effect.ALLOW:
+                    gift = sent(gift, at)
+                self._record(unit, gift, decided.item.stock is not None, at)
+            decisions.record(unit, records)
             idempotency.answer(unit, key, orjson.dumps(answer).decode())
         return answer
+
+    def _record(self, unit: Unit, gift: Gift, limited: bool, at: int) -> None:
+        """Write a decided gift; a held one reserves everything but is no tie event yet."""
+        kind = GiftEventKind.HELD if gift.state is GiftState.HELD else GiftEventKind.SENT
+        gift = replace(gift, events=1)
+        gifts.record(unit, gift, at)
+        caps.count(unit, gift)
+        if limited:
+            caps.take_stock(unit, gift.item)
+        held = Entry(1, EntryKind.ESCROW, escrow(gift.gift, gift.sender, gift.price_fen))
+        postings.append(unit, gift.gift, [held], at)
+        outbox.append(unit, event_of(gift, kind, at), at)
+        if gift.state is GiftState.SENT:
+            ties.append(unit, [given(gift)])
 
     def find(self, gift: str) -> Gift | None:
         """Return the gift with this id, if there is one."""
         with self._database.reading() as unit:
             return gifts.find(unit, gift)
-
-
-def _record(purpose: str, decided: DecidedGift, at: int, begun_ns: int) -> DecisionRecord:
-    return DecisionRecord(
-        decision_id=new_id("dec", at),
-        purpose=purpose,
-        occurred_at=at,
-        verdict=decided.verdict,
-        facts=decided.facts,
-        latency_us=(time.perf_counter_ns() - begun_ns) // 1_000,
-    )
 
 
 def _answer(record: DecisionRecord, model: ModelRef | None, gift: str | None = None) -> GiftAnswer:
@@ -133,22 +212,6 @@ def _answer(record: DecisionRecord, model: ModelRef | None, gift: str | None = N
 
 def _new_gift_id(decided: DecidedGift, at: int) -> str | None:
     return None if decided.verdict.effect is Effect.DENY else new_id("gift", at)
-
-
-def _gift(gift: str, request: GiftRequest, decided: DecidedGift, record: DecisionRecord) -> Gift:
-    return Gift(
-        gift=gift,
-        sender=request.sender,
-        recipient=request.recipient,
-        item=request.item,
-        relation=request.relation,
-        scene=request.scene,
-        price_fen=decided.item.price_fen,
-        state=_STATE[record.verdict.effect],
-        origin=Origin.LIVE,
-        occurred_at=record.occurred_at,
-        decision_id=record.decision_id,
-    )
 
 
 def _from_json(stored: str) -> GiftAnswer:

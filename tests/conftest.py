@@ -115,6 +115,28 @@ def database(request: pytest.FixtureRequest) -> Database:
     return ledger
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def shared_database(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Database]:
+    """A migrated ledger for all tests of a module, which leave in it what they like: the module
+    runs once on each database."""
+    if request.param == "sqlite":
+        path = tmp_path_factory.mktemp("shared") / "lishang.db"
+        shutil.copy(request.getfixturevalue("_sqlite_template"), path)
+        ledger = Database(f"sqlite:///{path}")
+        yield ledger
+        ledger.close()
+        return
+    server = request.getfixturevalue("_postgres_template")
+    name = f"lishang_{os.getpid()}_{next(_NUMBERS)}"
+    _administer(server, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
+    ledger = Database(_url_of(server, name))
+    yield ledger
+    ledger.close()
+    _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture(scope="session")
 def small_pack() -> Callable[..., str]:
     """Writes a pack of one rule that lint and proof find nothing against."""

@@ -9,7 +9,7 @@ from pydantic import Field
 from api.schemas.base import Answer, Body, Id, Occasion, Parameters
 from api.schemas.explanations import Explanation
 from api.schemas.reasons import Language, Model, Reason
-from engine.domain.gifts import GiftRequest, GiftState, Moderation, Relation, Scene
+from engine.domain.gifts import GiftRequest, Moderation, Relation, Scene
 
 
 class GiftBody(Body):
@@ -40,10 +40,19 @@ class CheckBody(GiftBody):
     explain: bool = Field(False, description="Add the rules' comparisons; asks for policy:read")
 
 
+class CheckBatchBody(Body):
+    """Gifts to check, each by itself."""
+
+    gifts: list[GiftBody] = Field(min_length=1, max_length=1_000)
+
+
 class SendBody(GiftBody):
     """A gift to send."""
 
     occasion: Occasion = "none"
+    payment_ref: Id = Field(
+        description="The payment you authorised for the price; each pays for one gift"
+    )
 
 
 class SendHeader(Parameters):
@@ -63,6 +72,27 @@ class GiftVerdict(Answer):
     explanation: Explanation | None = None
 
 
+class CheckError(Answer):
+    """Why there is no verdict on a gift."""
+
+    code: Literal["NOT_FOUND"]
+    detail: str
+    hint: str
+
+
+class CheckedGift(Answer):
+    """Either a verdict or an error."""
+
+    verdict: GiftVerdict | None = None
+    error: CheckError | None = Field(None, description="The item is not in the catalogue")
+
+
+class CheckBatchAnswer(Answer):
+    """What was found of each gift, in the order of the request."""
+
+    results: list[CheckedGift]
+
+
 class GiftPath(Parameters):
     """Which gift."""
 
@@ -73,17 +103,3 @@ class GiftQuery(Parameters):
     """For whose eyes."""
 
     viewer: Literal["sender", "recipient"] = "sender"
-
-
-class GiftView(Answer):
-    """A gift as one side may see it."""
-
-    gift: str
-    sender: str
-    recipient: str
-    item: str
-    relation: Relation
-    scene: Scene
-    state: GiftState
-    sent_at: str
-    price_fen: int | None = Field(description="Hidden from the recipient")

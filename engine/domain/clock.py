@@ -51,6 +51,8 @@ def zone_of(name: str) -> ZoneInfo:
     )
 
 
+# One decision asks for the same few dates again and again.
+@lru_cache(maxsize=256)
 def local_date(at: int, zone: str = DEFAULT_ZONE) -> date:
     """Return the calendar date in `zone` at the instant `at` (microseconds)."""
     return to_datetime(at).astimezone(zone_of(zone)).date()

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from engine.domain.clock import DAY
 
 
-def remaining(elapsed: NDArray[np.float64], half_life_days: float) -> NDArray[np.float64]:
+def remaining(
+    elapsed: NDArray[np.float64] | np.float64, half_life_days: NDArray[np.float64] | float
+) -> NDArray[np.float64]:
     """Return the share 2^(−elapsed/h) that is left of a weight.
 
     Parameters
@@ -16,6 +18,7 @@ def remaining(elapsed: NDArray[np.float64], half_life_days: float) -> NDArray[np
     elapsed
         Microseconds since the event, of any shape; negative values count as zero.
     half_life_days
-        Days after which half is left.
+        Days after which half is left; an array of them goes with one time or with its shape.
     """
-    return np.exp2(np.maximum(elapsed, 0.0) / (-half_life_days * DAY))
+    left: NDArray[np.float64] = np.exp2(np.maximum(elapsed, 0.0) / (-half_life_days * DAY))
+    return left

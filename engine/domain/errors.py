@@ -51,6 +51,36 @@ class IdempotencyConflict(Conflict):
     code = "IDEMPOTENCY_KEY_REUSED"
 
 
+class CursorUnusable(Conflict):
+    """A cursor from which the feed cannot be read on without a loss."""
+
+    code = "CURSOR_UNUSABLE"
+
+
+class MoveRefused(Conflict):
+    """A gift in its state cannot be moved so."""
+
+    code = "MOVE_REFUSED"
+
+
+class PriceDiffers(Conflict):
+    """A gift was to be swapped for an item of another price."""
+
+    code = "PRICE_DIFFERS"
+
+
+class SwapRefused(Conflict):
+    """The rules would not let the other item be sent; the recipient is told nothing more."""
+
+    code = "SWAP_REFUSED"
+
+
+class CodeRefused(Conflict):
+    """A voucher's code is missing, wrong or void: one answer for all, which helps no guesser."""
+
+    code = "CODE_REFUSED"
+
+
 class NotAuthenticated(LishangError):
     """No valid key came with the request."""
 

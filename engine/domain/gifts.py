@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from engine.domain.clock import HOUR
+from engine.domain.money import Terms
 
 
 class Relation(StrEnum):
@@ -109,38 +109,42 @@ class Item:
     sale_until: int | None = None
     odds_disclosed: bool = False
     """Of a blind box: whether its value, rules and odds are told before buying."""
+    ip_owner: str | None = None
+    """Of a co-branded edition: who owns the name or picture on it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gift:
-    """A recorded gift."""
+    """A recorded gift; times in microseconds."""
 
     gift: str
     sender: str
     recipient: str
     item: str
-    price_fen: int
     relation: Relation
     scene: Scene
+    occasion: str
+    price_fen: int
     state: GiftState
     origin: Origin
     occurred_at: int
+    """When it was sent; while it is held, when it was asked for."""
     decision_id: str | None
+    """None for imported gifts, of which we decided nothing; so are the five below."""
+    payment_ref: str | None = None
+    terms: Terms | None = None
+    sender_day: int | None = None
+    recipient_day: int | None = None
+    """The local days whose counters it counts in."""
+    due_at: int | None = None
+    """When something happens to it by itself: the end of its 24 hours, or of its voucher."""
+    outcome_at: int | None = None
+    """When it left `sent`."""
+    events: int = 0
+    """How many events its callers were told of."""
+    address: str | None = None
+    """Where the recipient wants it; never shown to the sender."""
 
 
 UNSENT = frozenset({GiftState.HELD, GiftState.CANCELLED})
 """States of which the recipient has never heard."""
-
-ACCEPT_WITHIN = 24 * HOUR
-"""How long a sent gift waits to be accepted."""
-
-
-def state_for_sender(gift: Gift, at: int) -> GiftState:
-    """Return the state that the sender may see at `at` (microseconds).
-
-    A declined gift and one that nobody answered look the same: sent, and expired after 24 hours.
-    """
-    if gift.state not in {GiftState.SENT, GiftState.DECLINED}:
-        return gift.state
-    waiting = at < gift.occurred_at + ACCEPT_WITHIN
-    return GiftState.SENT if waiting else GiftState.EXPIRED

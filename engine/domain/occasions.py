@@ -54,6 +54,7 @@ def festivals(year: int) -> tuple[Occasion, ...]:
     return tuple(sorted(found, key=lambda occasion: (occasion.on, occasion.name)))
 
 
+@lru_cache(maxsize=256)
 def festival_near(day: date, days_before: int = 7) -> Occasion | None:
     """Return the first festival from `day` up to `days_before` days later, if there is one."""
     horizon = day + timedelta(days=days_before)

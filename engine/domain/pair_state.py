@@ -7,7 +7,7 @@ what keeps training and serving together.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 import numpy as np
@@ -47,41 +47,32 @@ class Layout:
     """
 
     half_lives_days: tuple[float, ...] = (7.0, 30.0, 180.0)
+    sums: slice[int, int, None] = field(init=False, repr=False, compare=False)
+    """Columns of the decayed sums."""
+    counts: slice[int, int, None] = field(init=False, repr=False, compare=False)
+    """Columns of the event counts."""
+    volumes: slice[int, int, None] = field(init=False, repr=False, compare=False)
+    """Columns of the undecayed weights."""
+    last_at: slice[int, int, None] = field(init=False, repr=False, compare=False)
+    """Columns of the last times."""
+    first_at: int = field(init=False, repr=False, compare=False)
+    """Column of the first time."""
+    state_at: int = field(init=False, repr=False, compare=False)
+    """Column of the reference time: that of the newest event."""
+    width: int = field(init=False, repr=False, compare=False)
+    """How many numbers a state has."""
 
-    @property
-    def sums(self) -> slice[int, int, None]:
-        """Columns of the decayed sums."""
-        return slice(0, len(Kind) * len(self.half_lives_days))
-
-    @property
-    def counts(self) -> slice[int, int, None]:
-        """Columns of the event counts."""
-        return slice(self.sums.stop, self.sums.stop + len(Kind))
-
-    @property
-    def volumes(self) -> slice[int, int, None]:
-        """Columns of the undecayed weights."""
-        return slice(self.counts.stop, self.counts.stop + len(Kind))
-
-    @property
-    def last_at(self) -> slice[int, int, None]:
-        """Columns of the last times."""
-        return slice(self.volumes.stop, self.volumes.stop + len(Kind))
-
-    @property
-    def first_at(self) -> int:
-        """Column of the first time."""
-        return self.last_at.stop
-
-    @property
-    def state_at(self) -> int:
-        """Column of the reference time: that of the newest event."""
-        return self.last_at.stop + 1
-
-    @property
-    def width(self) -> int:
-        """How many numbers a state has."""
-        return self.last_at.stop + 2
+    def __post_init__(self) -> None:
+        """Work the places out once: every event of every pair asks for them."""
+        kinds = len(Kind)
+        end = kinds * len(self.half_lives_days)
+        places: dict[str, slice[int, int, None] | int] = {"sums": slice(0, end)}
+        for part in ("counts", "volumes", "last_at"):
+            places[part] = slice(end, end + kinds)
+            end += kinds
+        places |= {"first_at": end, "state_at": end + 1, "width": end + 2}
+        for name, place in places.items():
+            object.__setattr__(self, name, place)
 
     def sum_column(self, kind: Kind, half_life: int) -> int:
         """Return the column of `kind`'s decayed sum at the half-life with index `half_life`."""
@@ -112,10 +103,9 @@ def update(layout: Layout, state: Floats, kind: Kind, weight: float, at: int) ->
     if is_late(layout, state, at):
         raise InvalidInput("event older than the pair's newest", "recompute the pair from its log")
     elapsed = np.float64(at) - state[layout.state_at]
-    lives = len(layout.half_lives_days)
-    for index, half_life in enumerate(layout.half_lives_days):
-        state[layout.sums][index::lives] *= remaining(elapsed, half_life)
-        state[layout.sum_column(kind, index)] += weight
+    sums = state[layout.sums].reshape(len(Kind), -1)
+    sums *= remaining(elapsed, np.array(layout.half_lives_days))
+    sums[kind] += weight
     if not state[layout.counts].any():
         state[layout.first_at] = at
     state[layout.counts][kind] += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from calendar import isleap
 from datetime import date
 from enum import StrEnum
+from functools import lru_cache
 
 REGION_PATTERN = r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$"
 """A country by ISO 3166-1 alpha-2, with its subdivision by ISO 3166-2 where that matters."""
@@ -39,6 +40,7 @@ YOUNGEST_PROFILED = 14
 """Data of people under 14 is sensitive (PIPL Art. 28): no score, no tag, no targeting."""
 
 
+@lru_cache(maxsize=4_096)
 def age_in_years(born: date, today: date) -> int:
     """Return the completed years between `born` and `today`, 0 if they are reversed; someone born
     on 29 February grows older on 1 March of a common year."""

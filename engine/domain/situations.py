@@ -106,14 +106,14 @@ def gift_facts(
     recent = situation.recent
     today = local_date(at, sender.zone)
     return {
-        "gift.relation": request.relation.value,
-        "gift.scene": request.scene.value,
-        "gift.mechanics": item.mechanics.value,
-        "gift.tier": item.tier.value,
+        "gift.relation": request.relation._value_,
+        "gift.scene": request.scene._value_,
+        "gift.mechanics": item.mechanics._value_,
+        "gift.tier": item.tier._value_,
         "gift.category": plain(item.category),
         "gift.price_fen": item.price_fen,
-        "gift.relation_allowed": request.relation.value in item.relations,
-        "gift.scene_allowed": request.scene.value in item.scenes,
+        "gift.relation_allowed": request.relation._value_ in item.relations,
+        "gift.scene_allowed": request.scene._value_ in item.scenes,
         "gift.on_sale": is_on_sale(item, at),
         "gift.in_stock": item.stock is None or item.stock > 0,
         "gift.to_creator": item.creator is not None and request.recipient == item.creator,

@@ -143,7 +143,7 @@ class DecisionRecord:
 
     decision_id: str
     purpose: str
-    """`check`, `send`, `recommend`, `offer` or `evaluate`."""
+    """`check`, `send`, `settle`, `swap`, `review`, `recommend`, `offer` or `evaluate`."""
     occurred_at: int
     verdict: Verdict
     facts: FactSet

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
 
@@ -19,6 +21,7 @@ Unit: TypeAlias = Connection
 
 _WRITES = "lishang_writes"
 _FILE = "lishang_file"
+_MOST_IDLE = 2
 BUSY_MS = 15_000
 """How long a writer waits for another before it gives up."""
 
@@ -34,15 +37,17 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.engine = _create(url)
+        self._driver_errors = self.engine.dialect.loaded_dbapi.Error
+        self._file = Path(self.engine.url.database or "").absolute()
+        self._idle: dict[bool, deque[Connection]] = {False: deque(), True: deque()}
 
     @property
     def is_sqlite(self) -> bool:
         """Whether this is the embedded database."""
         return self.engine.dialect.name == "sqlite"
 
-    @contextmanager
-    def reading(self, snapshot: bool = False) -> Iterator[Connection]:
-        """Yield a connection to read with: PostgreSQL refuses writes, SQLite keeps none.
+    def reading(self, snapshot: bool = False) -> AbstractContextManager[Connection]:
+        """Give a connection to read with: PostgreSQL refuses writes, SQLite keeps none.
 
         Parameters
         ----------
@@ -55,10 +60,11 @@ class Database:
         LedgerUnavailable
             If the database cannot be reached or refuses the work.
         """
-        with _translated(), self.engine.connect() as connection:
-            if self.is_sqlite:
-                yield connection
-                return
+        return _Lent(self, False) if self.is_sqlite else self._reading(snapshot)
+
+    @contextmanager
+    def _reading(self, snapshot: bool) -> Iterator[Connection]:
+        with self._connected() as connection:
             if snapshot:
                 connection.execution_options(isolation_level="REPEATABLE READ")
             # psycopg drops its prepared statements at every rollback, and planning the reads of a
@@ -67,9 +73,8 @@ class Database:
             yield connection
             connection.commit()
 
-    @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """Yield a connection in a transaction that commits at the end or leaves no trace.
+    def writing(self) -> AbstractContextManager[Connection]:
+        """Give a connection in a transaction that commits at the end or leaves no trace.
 
         On SQLite the write lock is taken at once, so that what is read stays true until the
         commit. A commit returns only when the change is on disk.
@@ -79,29 +84,117 @@ class Database:
         LedgerUnavailable
             If the database cannot be reached or refuses the work.
         """
-        with (
-            _translated(),
-            self.engine.connect().execution_options(**{_WRITES: True}) as connection,
-            connection.begin(),
-        ):
+        return _Lent(self, True) if self.is_sqlite else self._writing()
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with self._connected() as connection, connection.begin():
             yield connection
 
     def close(self) -> None:
         """Close every pooled connection."""
+        for idle in self._idle.values():
+            while idle:
+                idle.pop().close()
         self.engine.dispose()
 
+    def lend(self, writes: bool) -> Connection:
+        """Return a connection to SQLite, one of before if it can; it is lent to one at a time."""
+        with suppress(IndexError):
+            connection = self._idle[writes].pop()
+            if connection.info.get(_FILE) == _identity(self._file):
+                return connection
+            connection.close()
+        return self.engine.connect().execution_options(**{_WRITES: writes})
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except DBAPIError as error:
-        raise LedgerUnavailable(
-            f"the database refused: {type(error.orig).__name__}: {error.orig}",
-            "see /readyz; if the schema is behind, run: lishang migrate",
-        ) from error
-    except SQLAlchemyError as error:
-        raise LedgerUnavailable(f"the database cannot be used: {error}", "see /readyz") from error
+    def take_back(self, connection: Connection, writes: bool) -> None:
+        """Keep a connection, in which nothing is under way, for the next who asks."""
+        idle = self._idle[writes]
+        if len(idle) < _MOST_IDLE:
+            idle.append(connection)
+        else:
+            connection.close()
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        """Yield a connection of the pool; its errors, and the driver's own, are ours outside."""
+        try:
+            with self.engine.connect() as connection:
+                try:
+                    yield connection
+                except self._driver_errors as error:
+                    # Told past SQLAlchemy: it would go on lending a connection that is dead.
+                    held = None if connection.invalidated else connection.connection
+                    if held is not None and self.engine.dialect.is_disconnect(error, held, None):
+                        connection.invalidate(error)
+                    raise
+        except (SQLAlchemyError, self._driver_errors) as error:
+            raise _unavailable(error) from error
+
+
+class _Lent:
+    """A unit of work on SQLite, on a connection that is kept between two of them.
+
+    The whole way of a connection through SQLAlchemy's pool takes as long as reading for a check.
+    """
+
+    __slots__ = ("_connection", "_database", "_writes")
+
+    def __init__(self, database: Database, writes: bool) -> None:
+        self._database = database
+        self._writes = writes
+
+    def __enter__(self) -> Connection:
+        try:
+            connection = self._connection = self._database.lend(self._writes)
+            if self._writes:
+                self._begin(connection)
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            raise _unavailable(error) from error
+        return connection
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: object
+    ) -> None:
+        try:
+            if error is None:
+                self._end()
+            else:
+                self._connection.close()
+        except (SQLAlchemyError, sqlite3.Error) as fault:
+            raise _unavailable(fault) from fault
+        if isinstance(error, SQLAlchemyError | sqlite3.Error):
+            raise _unavailable(error) from error
+
+    @staticmethod
+    def _begin(connection: Connection) -> None:
+        try:
+            connection.begin()
+        except BaseException:
+            connection.close()
+            raise
+
+    def _end(self) -> None:
+        connection = self._connection
+        try:
+            if self._writes:
+                connection.commit()
+            else:
+                connection.rollback()
+        except BaseException:
+            connection.close()
+            raise
+        self._database.take_back(connection, self._writes)
+
+
+def _unavailable(error: BaseException) -> LedgerUnavailable:
+    if isinstance(error, SQLAlchemyError) and not isinstance(error, DBAPIError):
+        return LedgerUnavailable(f"the database cannot be used: {error}", "see /readyz")
+    refusal = (error.orig if isinstance(error, DBAPIError) else None) or error
+    return LedgerUnavailable(
+        f"the database refused: {type(refusal).__name__}: {refusal}",
+        "see /readyz; if the schema is behind, run: lishang migrate",
+    )
 
 
 def _create(url: str) -> Engine:
@@ -175,4 +268,7 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -
 
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get(_WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    # On the driver's cursor: SQLAlchemy's would cost ten times what beginning does.
+    cursor = connection.connection.cursor()
+    cursor.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+    cursor.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -10,23 +10,34 @@ from sqlalchemy import Connection, Row
 
 from engine.domain.errors import PolicyError
 from engine.domain.verdicts import DecisionRecord, Effect, FactSet, PackRef, Verdict, fired_rules
-from engine.ledger.statements import Statement, Value, run_listed
+from engine.ledger.statements import Insertion, Statement, Value, run_listed
 
-DecisionRow = Mapping[str, Value]
-"""A decision by column."""
+DecisionRow = tuple[Value, ...]
+"""A decision as it is stored, column by column."""
 
-_INSERT = Statement("""
-INSERT INTO decisions (decision_id, decision, purpose, occurred_at, effect, fired, facts, pack,
-  pack_version, pack_hash, latency_us)
-VALUES (:decision_id, :decision, :purpose, :occurred_at, :effect, :fired, :facts, :pack,
-  :pack_version, :pack_hash, :latency_us)
-""")
+_COLUMNS = (
+    "decision_id",
+    "purpose",
+    "occurred_at",
+    "facts",
+    "latency_us",
+    "decision",
+    "effect",
+    "fired",
+    "pack",
+    "pack_version",
+    "pack_hash",
+)
+_INSERT = Insertion("decisions", _COLUMNS)
 _FIND = Statement("""
 SELECT decision_id, decision, purpose, occurred_at, effect, fired, facts, pack, pack_version,
   pack_hash, latency_us
 FROM decisions WHERE decision_id = :decision_id
 """)
-_SENT = "EXISTS (SELECT 1 FROM gifts WHERE gifts.decision_id = decisions.decision_id)"
+# What a gift came of, and what it points to. Its decision of now may be another one than the one
+# it was sent or held by: that of a review or a swap.
+_SENT = """(purpose IN ('settle', 'review') OR (purpose = 'send' AND effect <> 'deny')
+  OR EXISTS (SELECT 1 FROM gifts WHERE gifts.decision_id = decisions.decision_id))"""
 _COUNT_BEFORE = Statement(f"""
 SELECT count(*), COALESCE(sum(CASE WHEN {_SENT} THEN 1 ELSE 0 END), 0)
 FROM decisions WHERE occurred_at < :before
@@ -53,41 +64,37 @@ def record(connection: Connection, records: Sequence[DecisionRecord]) -> None:
 
 def append(connection: Connection, rows: Sequence[DecisionRow]) -> None:
     """Append decisions that `rows_of` has written out, so that no lock waits for the writing."""
-    _INSERT.run_many(connection, rows)
+    _INSERT.run(connection, rows)
 
 
 def rows_of(records: Sequence[DecisionRecord]) -> list[DecisionRow]:
     """Return decisions as they are stored, for `append`."""
     # Decisions with the same rules fired share one verdict: what it says is written out once.
-    said: dict[int, dict[str, Value]] = {}
+    said: dict[int, DecisionRow] = {}
     rows: list[DecisionRow] = []
     for record in records:
         verdict = record.verdict
         columns = said.get(id(verdict))
         if columns is None:
             columns = said[id(verdict)] = _said(verdict)
+        facts = orjson.dumps(record.facts.values).decode()
         rows.append(
-            {
-                **columns,
-                "decision_id": record.decision_id,
-                "purpose": record.purpose,
-                "occurred_at": record.occurred_at,
-                "facts": orjson.dumps(record.facts.values).decode(),
-                "latency_us": record.latency_us,
-            }
+            (
+                record.decision_id,
+                record.purpose,
+                record.occurred_at,
+                facts,
+                record.latency_us,
+                *columns,
+            )
         )
     return rows
 
 
-def _said(verdict: Verdict) -> dict[str, Value]:
-    return {
-        "decision": verdict.decision,
-        "effect": verdict.effect.value,
-        "fired": orjson.dumps(verdict.fired).decode(),
-        "pack": verdict.pack.pack,
-        "pack_version": verdict.pack.version,
-        "pack_hash": verdict.pack.hash,
-    }
+def _said(verdict: Verdict) -> DecisionRow:
+    pack = verdict.pack
+    fired = orjson.dumps(verdict.fired).decode()
+    return (verdict.decision, verdict.effect.value, fired, pack.pack, pack.version, pack.hash)
 
 
 def find(connection: Connection, decision_id: str) -> DecisionRecord | None:

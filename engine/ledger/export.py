@@ -4,22 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Connection,
-    Float,
-    Integer,
-    LargeBinary,
-    Table,
-    select,
-)
+from sqlalchemy import Connection, Table, select
 
 from engine.ledger import tables
 from engine.ledger.database import Database
+from engine.ledger.parquet import schema_of, write_found
 
 LOG_TABLES = (
     tables.people,
@@ -51,28 +40,6 @@ def export_log(database: Database, folder: Path, before: int) -> dict[str, int]:
 
 
 def _export(connection: Connection, table: Table, folder: Path, before: int) -> int:
-    schema = pa.schema([pa.field(column.name, _arrow_type(column)) for column in table.columns])
     query = select(table).where(table.c.recorded_at < before)
-    streamed = connection.execution_options(stream_results=True, yield_per=BATCH).execute(query)
-    written = 0
-    with pq.ParquetWriter(folder / f"{table.name}.parquet", schema) as writer:
-        for rows in streamed.partitions():
-            columns = zip(*rows, strict=True)
-            arrays = [pa.array(c, type=f.type) for c, f in zip(columns, schema, strict=True)]
-            writer.write_batch(pa.record_batch(arrays, schema=schema))
-            written += len(rows)
-    return written
-
-
-def _arrow_type(column: Column[object]) -> pa.DataType:
-    match column.type:
-        case BigInteger() | Integer():
-            return pa.int64()
-        case Float():
-            return pa.float64()
-        case Boolean():
-            return pa.bool_()
-        case LargeBinary():
-            return pa.binary()
-        case _:
-            return pa.string()
+    path = str(folder / f"{table.name}.parquet")
+    return write_found(connection, query, schema_of(table), path, BATCH)

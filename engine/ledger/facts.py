@@ -6,23 +6,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection
 
 from engine.domain.clock import DEFAULT_ZONE, local_date, local_day
-from engine.domain.errors import UnknownReference
 from engine.domain.gifts import GiftRequest, Item, Mechanics, Tier
 from engine.domain.pair_state import DEFAULT_LAYOUT, Floats, from_bytes
 from engine.domain.people import YOUNGEST_PROFILED, age_in_years
 from engine.domain.situations import DayCount, GiftSituation, PersonFacts
-from engine.ledger.recent_gifts import (
-    RECENT_COLUMNS,
-    RECENT_WIDTH,
-    recent_gifts,
-    recent_times,
+from engine.ledger.fact_queries import (
+    CONTEXT_OF_MANY,
+    CONTEXT_OF_ONE,
+    ITEM_COLUMNS,
+    SITUATION_OF_MANY,
+    SITUATION_OF_ONE,
 )
-from engine.ledger.statements import Statement, Value
+from engine.ledger.recent_gifts import RECENT_WIDTH, recent_gifts, recent_times
+from engine.ledger.statements import Found, Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +37,21 @@ class PairContext:
     """The local days of the two sides."""
     sender_month: int
     """The first day of the sender's local month."""
-    out: Floats
-    back: Floats
-    """The states (`width`) of the tie there and back."""
+    stored_out: bytes | None
+    stored_back: bytes | None
+    """The stored states of the tie there and back; None where nothing happened."""
     scorable: bool
     """Whether neither side objects to having ties scored or is known to be too young for it."""
+
+    @property
+    def out(self) -> Floats:
+        """The state (`width`) of the tie there."""
+        return from_bytes(DEFAULT_LAYOUT, self.stored_out)
+
+    @property
+    def back(self) -> Floats:
+        """The state (`width`) of the tie back."""
+        return from_bytes(DEFAULT_LAYOUT, self.stored_back)
 
 
 def pair_subject(sender: str, recipient: str) -> str:
@@ -52,21 +65,13 @@ def read_pair_context(
     """Read the zones and tie states of directed `pairs` as of `at` (microseconds), in order."""
     if not pairs:
         return []
-    values: dict[str, Value] = {"at_now": at}
-    for n, (sender, recipient) in enumerate(pairs):
-        values |= {f"s{n}": sender, f"r{n}": recipient}
-    rows = _context_statement(len(pairs)).run(connection, **values).all()
-    return [
-        PairContext(
-            sender_day=local_day(at, row[1] or DEFAULT_ZONE),
-            recipient_day=local_day(at, row[2] or DEFAULT_ZONE),
-            sender_month=local_date(at, row[1] or DEFAULT_ZONE).replace(day=1).toordinal(),
-            out=from_bytes(DEFAULT_LAYOUT, row[3]),
-            back=from_bytes(DEFAULT_LAYOUT, row[4]),
-            scorable=not (row[5] or too_young(row[6], row[1], at) or too_young(row[7], row[2], at)),
-        )
-        for row in sorted(rows, key=lambda row: row[0])
-    ]
+    if len(pairs) == 1:
+        [(sender, recipient)] = pairs
+        rows = CONTEXT_OF_ONE.rows(connection, at_now=at, sender=sender, recipient=recipient)
+        return [_context(rows[0], at)]
+    listed = [(n, *pair) for n, pair in enumerate(pairs)]
+    rows = CONTEXT_OF_MANY.rows(connection, at_now=at, pairs=_json(listed))
+    return [_context(row, at) for row in sorted(rows, key=_NUMBER)]
 
 
 def read_situations(
@@ -74,48 +79,81 @@ def read_situations(
     requests: Sequence[GiftRequest],
     contexts: Sequence[PairContext],
     at: int,
-) -> list[GiftSituation]:
+) -> list[GiftSituation | None]:
     """Read what is recorded about `requests` as of `at` (microseconds), in their order.
 
-    `contexts` holds the context of each request's pair, in the same order.
-
-    Raises
-    ------
-    UnknownReference
-        If an item is not in the catalogue.
+    `contexts` holds the context of each request's pair, in the same order. Where the item is not
+    in the catalogue there is None.
     """
+    days = [(c.sender_day, c.sender_month, c.recipient_day) for c in contexts]
+    rows = read_rows(connection, SITUATION_OF_ONE, SITUATION_OF_MANY, requests, days, at)
+    return [situation_in(row) for row in rows]
+
+
+Days = tuple[int, int, int]
+"""The sender's local day, the first day of their month, the recipient's local day."""
+
+
+def days_in(sender_zone: str | None, recipient_zone: str | None, at: int) -> Days:
+    """Return the sender's local day, the first day of their month, and the recipient's day."""
+    today = local_date(at, sender_zone or DEFAULT_ZONE)
+    day = today.toordinal()
+    return day, day - today.day + 1, local_day(at, recipient_zone or DEFAULT_ZONE)
+
+
+def read_rows(
+    connection: Connection,
+    of_one: Statement,
+    of_many: Statement,
+    requests: Sequence[GiftRequest],
+    days: Sequence[Days],
+    at: int,
+) -> list[Found]:
     if not requests:
         return []
+    if len(requests) == 1:
+        [request], [(sender_day, sender_month, recipient_day)] = requests, days
+        return of_one.rows(
+            connection,
+            at_now=at,
+            item=request.item,
+            sender=request.sender,
+            recipient=request.recipient,
+            pair=pair_subject(request.sender, request.recipient),
+            sender_day=sender_day,
+            sender_month=sender_month,
+            recipient_day=recipient_day,
+            **recent_times(at),
+        )
     # A pair is read once, however many items are asked for.
     pairs: dict[_Pair, int] = {}
-    values: dict[str, Value] = {"at_now": at, **recent_times(at)}
-    for n, (request, context) in enumerate(zip(requests, contexts, strict=True)):
-        pair = (
-            request.sender,
-            request.recipient,
-            context.sender_day,
-            context.sender_month,
-            context.recipient_day,
-        )
-        values |= {f"i{n}": request.item, f"k{n}": pairs.setdefault(pair, len(pairs))}
-    for (sender, recipient, *days), k in pairs.items():
-        values |= {f"s{k}": sender, f"r{k}": recipient, f"p{k}": pair_subject(sender, recipient)}
-        values[f"sd{k}"], values[f"sm{k}"], values[f"rd{k}"] = days
-    rows = _situation_statement(len(pairs), len(requests)).run(connection, **values).all()
-    rows = sorted(rows, key=lambda row: row[0])
-    return [_situation(request, row) for request, row in zip(requests, rows, strict=True)]
+    asked: list[tuple[int, int, str]] = []
+    for n, (request, on) in enumerate(zip(requests, days, strict=True)):
+        sender, recipient = request.sender, request.recipient
+        pair = (sender, recipient, pair_subject(sender, recipient), *on)
+        asked.append((n, pairs.setdefault(pair, len(pairs)), request.item))
+    rows = of_many.rows(
+        connection,
+        at_now=at,
+        pairs=_json([(k, *pair) for pair, k in pairs.items()]),
+        items=_json(asked),
+        **recent_times(at),
+    )
+    return sorted(rows, key=_NUMBER)
 
 
-_Pair = tuple[str, str, int, int, int]
+_Pair = tuple[str, str, str, int, int, int]
+_NUMBER = itemgetter(0)
 
 
-ITEM_COLUMNS = (
-    "item, name, price_fen, tier, category, kind, mechanics, relations, scenes, brand, creator, "
-    "stock, sale_from, sale_until, odds_disclosed"
-)
+def _json(rows: Sequence[tuple[str | int, ...]]) -> str:
+    return orjson.dumps(rows).decode()
 
 
-def item_from_row(row: Sequence[Any]) -> Item:
+# What is read of items and people seldom changes between two checks, and making the same objects
+# again would cost more than reading them.
+@lru_cache(maxsize=4_096)
+def item_from_row(row: Found) -> Item:
     """Return the catalogue entry of a row of `ITEM_COLUMNS`."""
     return Item(
         item=row[0],
@@ -133,35 +171,77 @@ def item_from_row(row: Sequence[Any]) -> Item:
         sale_from=row[12],
         sale_until=row[13],
         odds_disclosed=bool(row[14]),
+        ip_owner=row[15],
     )
 
 
-_ITEM_WIDTH = len(ITEM_COLUMNS.split(", "))
+_ITEM = slice(-len(ITEM_COLUMNS.split(", ")), None)
 _PERSON_WIDTH = 8
+_SENDER = slice(2, 2 + _PERSON_WIDTH)
+_RECIPIENT = slice(_SENDER.stop, _SENDER.stop + _PERSON_WIDTH)
+_COUNTS = slice(_RECIPIENT.stop, _RECIPIENT.stop + 7)
+_RECENT = slice(_COUNTS.stop, _COUNTS.stop + RECENT_WIDTH)
+_TIES = slice(_RECENT.stop, _RECENT.stop + 3)
+_SENDER_BORN, SENDER_ZONE = _SENDER.start, _SENDER.start + 1
+_RECIPIENT_BORN, RECIPIENT_ZONE = _RECIPIENT.start, _RECIPIENT.start + 1
+_NONE_YET = DayCount()
 
 
-def _situation(request: GiftRequest, row: Sequence[Any]) -> GiftSituation:
-    known, item = row[2:-_ITEM_WIDTH], row[-_ITEM_WIDTH:]
+def situation_in(row: Found) -> GiftSituation | None:
+    item = row[_ITEM]
     if item[0] is None:
-        raise UnknownReference(
-            f"no item {request.item!r} in the catalogue", "import it with: lishang import --items"
-        )
-    blocked, *counts = known[2 * _PERSON_WIDTH : -RECENT_WIDTH]
-    before = recent_gifts(known[-RECENT_WIDTH:])
+        return None
+    blocked, *counts = row[_COUNTS]
+    before = recent_gifts(row[_RECENT])
     return GiftSituation(
         item=item_from_row(item),
-        sender=_person(known[:_PERSON_WIDTH]),
-        recipient=_person(known[_PERSON_WIDTH : 2 * _PERSON_WIDTH]),
+        sender=_person(row[_SENDER]),
+        recipient=_person(row[_RECIPIENT]),
         two_way_friends=before.friends_since is not None,
         blocked=bool(blocked),
-        sender_day=DayCount(counts[0] or 0, counts[1] or 0),
-        pair_day=DayCount(counts[2] or 0, counts[3] or 0),
-        recipient_day=DayCount(counts[4] or 0, counts[5] or 0),
+        sender_day=_day(counts[0], counts[1]),
+        pair_day=_day(counts[2], counts[3]),
+        recipient_day=_day(counts[4], counts[5]),
         recent=before,
     )
 
 
-def _person(row: Sequence[Any]) -> PersonFacts:
+def _day(gifts: int | None, fen: int | None) -> DayCount:
+    return _NONE_YET if gifts is None or fen is None else DayCount(gifts, fen)
+
+
+def _context(row: Found, at: int) -> PairContext:
+    _, sender_zone, recipient_zone, *ties, sender_born, recipient_born = row
+    days = days_in(sender_zone, recipient_zone, at)
+    return _context_of(days, ties, (sender_born, sender_zone, recipient_born, recipient_zone), at)
+
+
+def context_in(row: Found, days: Days, at: int) -> PairContext:
+    people = row[_SENDER_BORN], row[SENDER_ZONE], row[_RECIPIENT_BORN], row[RECIPIENT_ZONE]
+    return _context_of(days, row[_TIES], people, at)
+
+
+def _context_of(
+    days: Days, ties: Sequence[Any], people: Sequence[str | None], at: int
+) -> PairContext:
+    there, back, objects = ties
+    sender_born, sender_zone, recipient_born, recipient_zone = people
+    return PairContext(
+        sender_day=days[0],
+        sender_month=days[1],
+        recipient_day=days[2],
+        stored_out=there,
+        stored_back=back,
+        scorable=not (
+            objects
+            or too_young(sender_born, sender_zone, at)
+            or too_young(recipient_born, recipient_zone, at)
+        ),
+    )
+
+
+@lru_cache(maxsize=4_096)
+def _person(row: Found) -> PersonFacts:
     return PersonFacts(
         birth_date=_date(row[0]),
         zone=row[1] or DEFAULT_ZONE,
@@ -177,91 +257,11 @@ def _person(row: Sequence[Any]) -> PersonFacts:
 def too_young(birth_date: str | None, zone: str | None, at: int) -> bool:
     """Tell whether somebody is known to be too young at `at` (microseconds) to be profiled."""
     born = _date(birth_date)
-    today = local_date(at, zone or DEFAULT_ZONE)
-    return born is not None and age_in_years(born, today) < YOUNGEST_PROFILED
+    if born is None:
+        return False
+    return age_in_years(born, local_date(at, zone or DEFAULT_ZONE)) < YOUNGEST_PROFILED
 
 
+@lru_cache(maxsize=4_096)
 def _date(text: str | None) -> date | None:
     return date.fromisoformat(text) if text else None
-
-
-def zone_at(people: str) -> str:
-    """Return the SQL of the zone that holds at `:at_now` for the row `people`."""
-    return (
-        f"CASE WHEN {people}.zone_from > :at_now THEN {people}.zone_before ELSE {people}.zone END"
-    )
-
-
-_IN_FORCE = "since <= :at_now AND (until IS NULL OR until > :at_now)"
-
-_ZONES = {"sender_zone": zone_at("s"), "recipient_zone": zone_at("r")}
-
-_OBJECTION = f"""EXISTS (SELECT 1 FROM consents WHERE person IN (a.sender, a.recipient)
-    AND purpose = 'tie_scoring' AND granted = FALSE AND {_IN_FORCE})"""
-
-_CONTEXT = """
-WITH a(n, sender, recipient) AS (VALUES {rows})
-SELECT a.n, {sender_zone}, {recipient_zone}, there.state, back.state, {objection},
-  s.birth_date, r.birth_date
-FROM a
-LEFT JOIN people s ON s.person = a.sender
-LEFT JOIN people r ON r.person = a.recipient
-LEFT JOIN ties there ON there.sender = a.sender AND there.recipient = a.recipient
-LEFT JOIN ties back ON back.sender = a.recipient AND back.recipient = a.sender
-"""
-
-
-def _person_columns(people: str, zone: str) -> str:
-    """Return the SQL of what `_person` reads of the row `people`."""
-    return f"""{people}.birth_date, {zone}, {people}.day_gifts_limit, {people}.day_fen_limit,
-  {people}.gift_fen_limit, {people}.region, {people}.joined_at,
-  EXISTS (SELECT 1 FROM consents WHERE person = {people}.person AND purpose = 'guardian'
-    AND granted = TRUE AND {_IN_FORCE})"""
-
-
-# What concerns a pair is found once and then given to each of its items.
-_SITUATION = f"""
-WITH p(k, sender, recipient, pair, sender_day, sender_month, recipient_day) AS (VALUES {{pairs}}),
-a(n, k, item) AS (VALUES {{items}}),
-known AS MATERIALIZED (
-  SELECT p.k, {_person_columns("s", _ZONES["sender_zone"])},
-  {_person_columns("r", _ZONES["recipient_zone"])},
-  EXISTS (SELECT 1 FROM blocks WHERE person = p.sender AND blocked = p.recipient AND {_IN_FORCE})
-  OR EXISTS (SELECT 1 FROM blocks WHERE person = p.recipient AND blocked = p.sender
-    AND {_IN_FORCE}),
-  cs.gifts, cs.fen, cp.gifts, cp.fen, cr.gifts, cr.fen, {RECENT_COLUMNS}
-  FROM p
-  LEFT JOIN people s ON s.person = p.sender
-  LEFT JOIN people r ON r.person = p.recipient
-  LEFT JOIN counters cs
-    ON cs.scope = 'sender' AND cs.subject = p.sender AND cs.day = p.sender_day
-  LEFT JOIN counters cp ON cp.scope = 'pair' AND cp.subject = p.pair AND cp.day = p.sender_day
-  LEFT JOIN counters cr
-    ON cr.scope = 'recipient' AND cr.subject = p.recipient AND cr.day = p.recipient_day
-)
-SELECT a.n, known.*, {{item_columns}}
-FROM a JOIN known ON known.k = a.k LEFT JOIN items i ON i.item = a.item
-"""
-
-
-@lru_cache(maxsize=64)
-def _context_statement(requests: int) -> Statement:
-    rows = ", ".join(f"({n}, CAST(:s{n} AS TEXT), CAST(:r{n} AS TEXT))" for n in range(requests))
-    return Statement(_CONTEXT.format(rows=rows, objection=_OBJECTION, **_ZONES))
-
-
-@lru_cache(maxsize=64)
-def _situation_statement(pairs: int, requests: int) -> Statement:
-    return Statement(
-        _SITUATION.format(
-            pairs=", ".join(
-                f"({k}, CAST(:s{k} AS TEXT), CAST(:r{k} AS TEXT), CAST(:p{k} AS TEXT),"
-                f" CAST(:sd{k} AS INTEGER), CAST(:sm{k} AS INTEGER), CAST(:rd{k} AS INTEGER))"
-                for k in range(pairs)
-            ),
-            items=", ".join(
-                f"({n}, CAST(:k{n} AS INTEGER), CAST(:i{n} AS TEXT))" for n in range(requests)
-            ),
-            item_columns=", ".join(f"i.{column}" for column in ITEM_COLUMNS.split(", ")),
-        )
-    )

@@ -1,150 +1,181 @@
-"""Gifts, the counters that cap them and limited stock, changed together under ordered locks."""
+"""Gifts as rows: recorded once, found, locked and moved through their life."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
+import orjson
 from sqlalchemy import Connection
 
 from engine.domain.errors import Conflict
-from engine.domain.gifts import Gift, GiftRequest, GiftState, Origin, Relation, Scene
-from engine.domain.pair_state import Kind
-from engine.ledger import ties
-from engine.ledger.facts import PairContext, pair_subject
+from engine.domain.gifts import Gift, GiftState, Origin, Relation, Scene
+from engine.domain.money import PayOn, Terms
+from engine.ledger import caps
 from engine.ledger.statements import Statement, Value
 
-# Friendships and blocks of the two cannot change while this is held: live events lock the people
-# they are about for themselves.
-_LOCK_PEOPLE = Statement(
-    "SELECT person FROM people WHERE person IN (:sender, :recipient)"
-    " ORDER BY person {bytewise} {for_share}"
+_COLUMNS = (
+    "gift, sender, recipient, item, relation, scene, occasion, price_fen, state, origin, "
+    "occurred_at, decision_id, payment_ref, terms, sender_day, recipient_day, due_at, outcome_at, "
+    "events, address"
 )
-# One statement takes the row locks in the one global order: sender, pair, recipient. Writers
-# that cross (A to B while B to A) touch rows of different scopes and never wait in a circle. Day 0
-# counts nothing: whoever sends holds it, so that sums over an hour or a month cannot miss a gift
-# that the same sender sends meanwhile on the other side of midnight.
-_LOCK_COUNTERS = Statement("""
-INSERT INTO counters (scope, subject, day, gifts, fen) VALUES
-  ('sender', :sender, 0, 0, 0),
-  ('sender', :sender, :sender_day, 0, 0),
-  ('pair', :pair, :sender_day, 0, 0),
-  ('recipient', :recipient, :recipient_day, 0, 0)
-ON CONFLICT (scope, subject, day) DO UPDATE SET gifts = counters.gifts
+_NAMES = _COLUMNS.split(", ")
+# A payment authorised for one gift pays for no other: whoever comes second finds no row inserted.
+_INSERT = Statement(f"""
+INSERT INTO gifts ({_COLUMNS}, recorded_at)
+VALUES ({", ".join(f":{name}" for name in _NAMES)}, :recorded_at)
+ON CONFLICT (payment_ref) WHERE payment_ref IS NOT NULL DO NOTHING
 """)
-_LOCK_STOCK = Statement(
-    "SELECT item FROM items WHERE item = :item AND stock IS NOT NULL {for_update}"
+_FIND = Statement(f"SELECT {_COLUMNS} FROM gifts WHERE gift = :gift")
+_LOCKED = Statement(f"SELECT {_COLUMNS} FROM gifts WHERE gift = :gift {{for_update}}")
+# A held gift becomes one when it is approved; from then on it was known all along.
+_MOVE = Statement("""
+UPDATE gifts SET item = :item, state = :state, occurred_at = :occurred_at,
+  decision_id = :decision_id, terms = :terms, due_at = :due_at, outcome_at = :outcome_at,
+  events = :events, address = :address,
+  recorded_at = CASE state WHEN 'held' THEN :recorded_at ELSE recorded_at END
+WHERE gift = :gift
+""")
+_MOVING = (
+    "gift",
+    "item",
+    "state",
+    "occurred_at",
+    "decision_id",
+    "terms",
+    "due_at",
+    "outcome_at",
+    "events",
+    "address",
 )
-_COUNT = Statement("""
-UPDATE counters SET gifts = gifts + 1, fen = fen + :price_fen
-WHERE scope = :scope AND subject = :subject AND day = :day
+_CANCEL = Statement("UPDATE gifts SET state = :cancelled WHERE gift = :gift")
+# By id where several are due at once: in the order of their rows, which a decline has written
+# anew, the feed would tell those that were declined from those that nobody answered.
+_DUE = Statement("""
+SELECT gift FROM gifts WHERE due_at IS NOT NULL AND due_at <= :at ORDER BY due_at, gift LIMIT :most
 """)
-_TAKE_STOCK = Statement(
-    "UPDATE items SET stock = stock - 1 WHERE item = :item AND stock IS NOT NULL AND stock > 0"
-)
-_HAS_STOCK_LIMIT = Statement("SELECT stock FROM items WHERE item = :item AND stock IS NOT NULL")
-_INSERT = Statement("""
-INSERT INTO gifts (gift, sender, recipient, item, price_fen, relation, scene, occasion, state,
-  origin, occurred_at, outcome_at, decision_id, recorded_at)
-VALUES (:gift, :sender, :recipient, :item, :price_fen, :relation, :scene, :occasion, :state,
-  :origin, :occurred_at, NULL, :decision_id, :occurred_at)
-""")
-_FIND = Statement("""
-SELECT gift, sender, recipient, item, price_fen, relation, scene, state, origin, occurred_at,
-  decision_id
-FROM gifts WHERE gift = :gift
+_HELD = Statement(f"""
+SELECT {_COLUMNS} FROM gifts
+WHERE state = 'held' AND (occurred_at > :at OR (occurred_at = :at AND gift > :gift))
+ORDER BY occurred_at, gift LIMIT :most
 """)
 
 
-@dataclass(frozen=True, slots=True)
-class CounterKeys:
-    """The three counter rows a gift counts in."""
-
-    sender: str
-    pair: str
-    recipient: str
-    sender_day: int
-    recipient_day: int
-
-    @classmethod
-    def of(cls, request: GiftRequest, context: PairContext) -> CounterKeys:
-        """Return the keys of a request on the local days of its two sides."""
-        return cls(
-            sender=request.sender,
-            pair=pair_subject(request.sender, request.recipient),
-            recipient=request.recipient,
-            sender_day=context.sender_day,
-            recipient_day=context.recipient_day,
-        )
-
-
-def lock(connection: Connection, request: GiftRequest, keys: CounterKeys) -> None:
-    """Hold everybody else off what decides about this gift, until the transaction ends."""
-    _LOCK_PEOPLE.run(connection, sender=keys.sender, recipient=keys.recipient)
-    _LOCK_COUNTERS.run(
-        connection,
-        sender=keys.sender,
-        pair=keys.pair,
-        recipient=keys.recipient,
-        sender_day=keys.sender_day,
-        recipient_day=keys.recipient_day,
-    )
-    _LOCK_STOCK.run(connection, item=request.item)
-
-
-def record(connection: Connection, gift: Gift, keys: CounterKeys, occasion: str) -> None:
-    """Write a decided gift: the gift, its counters, its stock and its tie.
-
-    A held gift reserves its caps and its stock but is no tie event yet.
+def record(connection: Connection, gift: Gift, at: int) -> None:
+    """Write a gift that was just decided, at `at` (microseconds).
 
     Raises
     ------
     Conflict
-        If a limited item has run out.
+        If its payment pays for another gift already.
     """
-    values: dict[str, Value] = {
-        "gift": gift.gift,
-        "sender": gift.sender,
-        "recipient": gift.recipient,
-        "item": gift.item,
-        "price_fen": gift.price_fen,
-        "relation": gift.relation.value,
-        "scene": gift.scene.value,
-        "occasion": occasion,
-        "state": gift.state.value,
-        "origin": gift.origin.value,
-        "occurred_at": gift.occurred_at,
-        "decision_id": gift.decision_id,
-    }
-    _INSERT.run(connection, **values)
-    counted = [("sender", keys.sender, keys.sender_day), ("pair", keys.pair, keys.sender_day)]
-    # What fans send a creator is no reason to keep that person's friends from giving.
-    if gift.relation is not Relation.CREATOR:
-        counted.append(("recipient", keys.recipient, keys.recipient_day))
-    for scope, subject, day in counted:
-        _COUNT.run(connection, scope=scope, subject=subject, day=day, price_fen=gift.price_fen)
-    taken = _TAKE_STOCK.run(connection, item=gift.item).rowcount
-    if not taken and _HAS_STOCK_LIMIT.run(connection, item=gift.item).first():
-        raise Conflict(f"no stock of {gift.item!r} is left", "offer another item")
-    if gift.state is GiftState.SENT:
-        event = ties.TieEvent(gift.sender, gift.recipient, Kind.GIFT, 1.0, gift.occurred_at)
-        ties.append(connection, [event])
+    if not _INSERT.change(connection, **_values(gift), recorded_at=at):
+        raise Conflict(
+            f"the payment {gift.payment_ref!r} pays for another gift",
+            "authorise a payment for each gift",
+        )
 
 
 def find(connection: Connection, gift: str) -> Gift | None:
     """Return the gift with this id, if there is one."""
-    row = _FIND.run(connection, gift=gift).first()
-    if row is None:
-        return None
+    row = _FIND.row(connection, gift=gift)
+    return None if row is None else _gift(row)
+
+
+def lock(connection: Connection, gift: str) -> Gift | None:
+    """Return the gift with this id and hold it until the transaction ends.
+
+    A move takes this lock before any other; a send never takes it.
+    """
+    row = _LOCKED.row(connection, gift=gift)
+    return None if row is None else _gift(row)
+
+
+def move(connection: Connection, gift: Gift, at: int) -> None:
+    """Write what a move at `at` (microseconds) changed of a locked gift."""
+    values = _values(gift)
+    _MOVE.change(connection, **{name: values[name] for name in _MOVING}, recorded_at=at)
+
+
+def due(connection: Connection, at: int, most: int) -> list[str]:
+    """Return the gifts to which something happens by itself by `at`, the longest due first."""
+    return [str(gift) for gift in _DUE.run(connection, at=at, most=most).scalars()]
+
+
+def held(connection: Connection, after: tuple[int, str] | None, most: int) -> list[Gift]:
+    """Return held gifts, the oldest first, from after an `(occurred_at, gift)` on."""
+    at, gift = after or (-1, "")
+    return [_gift(row) for row in _HELD.run(connection, at=at, gift=gift, most=most)]
+
+
+@contextmanager
+def set_aside(connection: Connection, gift: Gift) -> Iterator[None]:
+    """Let what is read inside be as if a gift were not there: not counted, its stock free.
+
+    Nothing of this stays. The gift is locked, and what it takes up too (`caps.lock`).
+    """
+    with connection.begin_nested() as savepoint:
+        caps.uncount(connection, gift)
+        caps.return_stock(connection, gift.item)
+        _CANCEL.run(connection, gift=gift.gift, cancelled=GiftState.CANCELLED.value)
+        yield
+        savepoint.rollback()
+
+
+def as_json(gift: Gift) -> str:
+    """Return a gift as text, as it is kept under a caller's idempotency key."""
+    return orjson.dumps(_values(gift)).decode()
+
+
+def from_json(stored: str) -> Gift:
+    """Return the gift that `as_json` wrote."""
+    told = orjson.loads(stored)
+    return _gift([told[name] for name in _NAMES])
+
+
+def _values(gift: Gift) -> dict[str, Value]:
+    return {
+        "gift": gift.gift,
+        "sender": gift.sender,
+        "recipient": gift.recipient,
+        "item": gift.item,
+        "relation": gift.relation.value,
+        "scene": gift.scene.value,
+        "occasion": gift.occasion,
+        "price_fen": gift.price_fen,
+        "state": gift.state.value,
+        "origin": gift.origin.value,
+        "occurred_at": gift.occurred_at,
+        "decision_id": gift.decision_id,
+        "payment_ref": gift.payment_ref,
+        "terms": None if gift.terms is None else orjson.dumps(gift.terms).decode(),
+        "sender_day": gift.sender_day,
+        "recipient_day": gift.recipient_day,
+        "due_at": gift.due_at,
+        "outcome_at": gift.outcome_at,
+        "events": gift.events,
+        "address": gift.address,
+    }
+
+
+def _gift(row: Sequence[Any]) -> Gift:
+    told = dict(zip(_NAMES, row, strict=True))
     return Gift(
-        gift=str(row[0]),
-        sender=str(row[1]),
-        recipient=str(row[2]),
-        item=str(row[3]),
-        price_fen=int(row[4] or 0),
-        relation=Relation(row[5]),
-        scene=Scene(row[6]),
-        state=GiftState(row[7]),
-        origin=Origin(row[8]),
-        occurred_at=int(row[9] or 0),
-        decision_id=str(row[10]) if row[10] is not None else None,
+        **{
+            **told,
+            "price_fen": int(told["price_fen"] or 0),
+            "relation": Relation(told["relation"]),
+            "scene": Scene(told["scene"]),
+            "state": GiftState(told["state"]),
+            "origin": Origin(told["origin"]),
+            "terms": _terms(told["terms"]),
+        }
     )
+
+
+def _terms(stored: str | None) -> Terms | None:
+    if stored is None:
+        return None
+    told = orjson.loads(stored)
+    return Terms(**{**told, "pay_on": PayOn(told["pay_on"])})

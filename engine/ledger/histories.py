@@ -21,7 +21,8 @@ from engine.domain.ports import (
     RECEIVED,
     ItemSignal,
 )
-from engine.ledger.facts import ITEM_COLUMNS, item_from_row, too_young, zone_at
+from engine.ledger.fact_queries import ITEM_COLUMNS, zone_at
+from engine.ledger.facts import item_from_row, too_young
 from engine.ledger.statements import Statement, run_listed
 
 POPULAR_DAYS = 90

@@ -23,7 +23,7 @@ from engine.domain.events import (
 )
 from engine.domain.pair_state import kind_of
 from engine.ledger import ties
-from engine.ledger.facts import zone_at
+from engine.ledger.fact_queries import zone_at
 from engine.ledger.statements import Statement, Value, run_listed
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from engine.domain.clock import DAY, DEFAULT_ZONE
 from engine.domain.ports import OfferView
 from engine.domain.situations import PersonFacts
-from engine.ledger.facts import zone_at
+from engine.ledger.fact_queries import zone_at
 from engine.ledger.statements import run_listed
 
 SHOWN_WINDOW_DAYS = 7

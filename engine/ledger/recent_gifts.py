@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.domain.clock import DAY, HOUR
-from engine.domain.gifts import ACCEPT_WITHIN, UNSENT, GiftState
+from engine.domain.gift_life import ACCEPT_WITHIN
+from engine.domain.gifts import UNSENT, GiftState
 from engine.domain.situations import DayCount, RecentGifts
 
 _UNSENT = ", ".join(sorted(f"'{state.value}'" for state in UNSENT))

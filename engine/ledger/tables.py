@@ -92,6 +92,9 @@ items = Table(
     Column("sale_from", BigInteger),
     Column("sale_until", BigInteger),
     Column("odds_disclosed", Boolean),  # of a blind box; null means no
+    Column("ip_owner", Text),  # of a co-branded edition
+    # units that our gifts hold; `stock` is what is left beside them
+    Column("stock_taken", BigInteger, nullable=False, server_default="0"),
     Column("recorded_at", BigInteger, nullable=False),
 )
 
@@ -108,10 +111,37 @@ gifts = Table(
     Column("occasion", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("origin", Text, nullable=False),
-    Column("occurred_at", BigInteger, nullable=False),
+    Column("occurred_at", BigInteger, nullable=False),  # while held: when it was asked for
     Column("outcome_at", BigInteger),  # when it left `sent`
     Column("decision_id", Text),
+    Column("payment_ref", Text),  # the caller's authorisation
+    Column("terms", Text),  # JSON of engine.domain.money.Terms
+    Column("sender_day", Integer),  # the local days whose counters it counts in
+    Column("recipient_day", Integer),
+    Column("due_at", BigInteger),  # when something happens to it by itself
+    Column("events", Integer, nullable=False, server_default="0"),  # told of in the outbox
+    Column("address", Text),  # where the recipient wants it
     Column("recorded_at", BigInteger, nullable=False),
+    Index(
+        "gifts_payment",
+        "payment_ref",
+        unique=True,
+        sqlite_where=text("payment_ref IS NOT NULL"),
+        postgresql_where=text("payment_ref IS NOT NULL"),
+    ),
+    Index(
+        "gifts_due",
+        "due_at",
+        sqlite_where=text("due_at IS NOT NULL"),
+        postgresql_where=text("due_at IS NOT NULL"),
+    ),
+    Index(
+        "gifts_held",
+        "occurred_at",
+        "gift",
+        sqlite_where=text("state = 'held'"),
+        postgresql_where=text("state = 'held'"),
+    ),
     Index("gifts_pair", "sender", "recipient", "occurred_at"),
     Index("gifts_sender", "sender", "occurred_at"),
     Index("gifts_recipient", "recipient", "occurred_at"),
@@ -122,6 +152,72 @@ gifts = Table(
         sqlite_where=text("decision_id IS NOT NULL"),
         postgresql_where=text("decision_id IS NOT NULL"),
     ),
+)
+
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("gift", Text, primary_key=True),
+    Column("outcome", Text, nullable=False),  # sent or cancelled
+    Column("decision_id", Text),  # of the second look before it was sent
+    Column("reviewer", Text, nullable=False),  # a key's id
+    Column("reviewer_name", Text, nullable=False),
+    Column("decided_at", BigInteger, nullable=False),
+)
+
+vouchers = Table(
+    "vouchers",
+    metadata,
+    Column("gift", Text, primary_key=True),
+    Column("code_hash", Text, nullable=False, unique=True),  # the code itself is kept nowhere
+    Column("issued_at", BigInteger, nullable=False),
+    Column("redeemed_at", BigInteger),
+)
+
+postings = Table(
+    "postings",
+    metadata,
+    Column("gift", Text, primary_key=True),
+    Column("entry", Integer, primary_key=True),  # 1, 2, 3… within the gift; each sums to zero
+    Column("line", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),  # engine.domain.money.EntryKind
+    Column("account", Text, nullable=False),
+    Column("holder", Text, nullable=False),
+    Column("fen", BigInteger, nullable=False),
+    Column("reverses", Integer),  # the entry of the same gift that this one undoes
+    Column("occurred_at", BigInteger, nullable=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    # In the order of insertion, which on PostgreSQL is not the order of commits.
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    # The place in the feed, given after the commit; SQLite, where both orders are one, reads seq.
+    Column("position", BigInteger, unique=True),
+    Column("gift", Text, nullable=False),
+    Column("number", Integer, nullable=False),  # 1, 2, 3… within the gift
+    Column("kind", Text, nullable=False),
+    Column("body", Text, nullable=False),  # JSON of engine.domain.gift_events.GiftEvent
+    Column("recorded_at", BigInteger, nullable=False),
+    Index("outbox_gift", "gift", "number", unique=True),
+    sqlite_autoincrement=True,  # a pruned number is never given again
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("webhook", Text, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("secret", Text, nullable=False),  # signs every delivery, so it is kept as it is
+    Column("kinds", Text, nullable=False),  # comma-separated; empty for all
+    Column("position", BigInteger, nullable=False),  # delivered up to here
+    Column("attempts", Integer, nullable=False),  # failed deliveries of the next event
+    Column("next_at", BigInteger, nullable=False),  # not before
+    Column("leased_until", BigInteger, nullable=False),  # by the worker that delivers now
+    Column("failing_since", BigInteger),
+    Column("fault", Text),  # of the last attempt
+    Column("created_at", BigInteger, nullable=False),
 )
 
 interactions = Table(
@@ -275,6 +371,7 @@ idempotency = Table(
     Column("body_hash", Text, nullable=False),
     Column("answer", Text, nullable=False),  # JSON
     Column("recorded_at", BigInteger, nullable=False),
+    Index("idempotency_recorded", "recorded_at"),
 )
 
 received_events = Table(

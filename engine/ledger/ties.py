@@ -59,13 +59,11 @@ _PAIR_LOG = Statement(
         interactions=_PAIR,
     )
 )
-_CLAIM = Statement(
-    "INSERT INTO ties (sender, recipient, state, newest_at)"
-    " VALUES (:sender, :recipient, :state, 0) ON CONFLICT (sender, recipient) DO NOTHING"
-)
-_LOCKED = Statement(
-    "SELECT state FROM ties WHERE sender = :sender AND recipient = :recipient {for_update}"
-)
+# The row is made if it is not there, and locked and read in the same statement.
+_LOCKED = Statement("""
+INSERT INTO ties (sender, recipient, state, newest_at) VALUES (:sender, :recipient, :state, 0)
+ON CONFLICT (sender, recipient) DO UPDATE SET newest_at = ties.newest_at RETURNING state
+""")
 _STORE = Statement(
     "UPDATE ties SET state = :state, newest_at = :newest_at"
     " WHERE sender = :sender AND recipient = :recipient"
@@ -165,13 +163,12 @@ def _recomputed(connection: Connection, sender: str, recipient: str) -> Floats:
 
 def _locked(connection: Connection, sender: str, recipient: str) -> Floats:
     """Return the pair's state, held against other writers until the transaction ends."""
-    _CLAIM.run(connection, sender=sender, recipient=recipient, state=_EMPTY)
-    stored = _LOCKED.run(connection, sender=sender, recipient=recipient).scalar_one()
-    return from_bytes(DEFAULT_LAYOUT, _as_bytes(stored))
+    [row] = _LOCKED.rows(connection, sender=sender, recipient=recipient, state=_EMPTY)
+    return from_bytes(DEFAULT_LAYOUT, _as_bytes(row[0]))
 
 
 def _store(connection: Connection, sender: str, recipient: str, state: Floats) -> None:
-    _STORE.run(
+    _STORE.change(
         connection,
         sender=sender,
         recipient=recipient,

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from enum import StrEnum
 from operator import itemgetter
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
 
@@ -60,6 +60,10 @@ class FactCatalogue:
         self._check_entries()
         index = self._index = {entry.name: place for place, entry in enumerate(self.entries)}
         self._checked = _checked_type(self.entries)
+        self._suppliable = dict.fromkeys(entry.name for entry in self.supplied).keys()
+        self._unknown = tuple(
+            (e.name, known_name(e.name), e.when_unknown) for e in self.supplied if e.may_be_unknown
+        )
         # msgspec describes a type to itself at its first use, and two threads that are first at
         # once end the process: so the first use is here, where nobody else has the type.
         with suppress(msgspec.ValidationError):
@@ -126,23 +130,28 @@ class FactCatalogue:
         FactsInvalid
             If a fact is left out, is not in the catalogue, or is None and must be known.
         """
-        complete: dict[str, FactValue] = {}
-        for entry in self.supplied:
-            name = entry.name
+        if values.keys() != self._suppliable:
+            raise self._misnamed(values)
+        complete = dict(values)
+        for name, known, stand_in in self._unknown:
+            value = complete[name]
+            if value is None:
+                complete[name] = stand_in
+            complete[known] = value is not None
+        if not _PLAIN.issuperset(map(type, complete.values())):
+            for name, told in complete.items():
+                if told is None:
+                    raise self._invalid(name, "must always be known")
+                if isinstance(told, StrEnum):
+                    complete[name] = str(told)
+        return FactSet(cast(dict[str, FactValue], complete))
+
+    def _misnamed(self, values: Mapping[str, object]) -> FactsInvalid:
+        for name in self._suppliable:
             if name not in values:
-                raise self._invalid(name, "is missing")
-            value = values[name]
-            stands = entry.when_unknown if value is None else value
-            if stands is None:
-                raise self._invalid(name, "must always be known")
-            complete[name] = str(stands) if isinstance(stands, StrEnum) else stands
-            if entry.when_unknown is not None:
-                complete[known_name(name)] = value is not None
-        if len(values) != len(self.supplied):
-            supplied = {entry.name for entry in self.supplied}
-            stray = next(name for name in values if name not in supplied)
-            raise self._invalid(str(stray), "is not supplied from outside")
-        return FactSet(complete)
+                return self._invalid(name, "is missing")
+        stray = next(name for name in values if name not in self._suppliable)
+        return self._invalid(str(stray), "is not supplied from outside")
 
     def row(self, facts: FactSet) -> Row:
         """Return the values of `facts` in catalogue order, once they are beyond doubt.

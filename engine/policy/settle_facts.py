@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from engine.domain.gifts import Relation, Tier
+from engine.domain.money import WHOLE_PPM, PayOn
 from engine.policy.catalogue import FactCatalogue
 from engine.policy.entries import FactEntry, FactType, Output
 
 _BOOL, _INT, _TEXT = FactType.BOOL, FactType.INT, FactType.TEXT
 _ITEM = "the item's catalogue entry"
-
-WHOLE_PPM = 1_000_000
-"""All of a price, in parts per million."""
 
 GIFT_SETTLE = FactCatalogue(
     "gift_settle",
@@ -35,6 +33,9 @@ GIFT_SETTLE = FactCatalogue(
         FactEntry("gift.price_fen", _INT, _ITEM, "The item's original price.", "fen", least=0),
         FactEntry("gift.has_brand", _BOOL, _ITEM, "Whether a brand supplies it."),
         FactEntry("gift.has_creator", _BOOL, _ITEM, "Whether it is a creator's own gift."),
+        FactEntry(
+            "gift.has_ip_owner", _BOOL, _ITEM, "Whether somebody owns a name or picture on it."
+        ),
     ],
     [
         Output(
@@ -58,7 +59,23 @@ GIFT_SETTLE = FactCatalogue(
             "settle.pay_on",
             FactType.TEXT,
             "When the others are paid; what is left of the price is the supplier's.",
-            values=("acceptance", "redemption"),
+            values=tuple(when.value for when in PayOn),
+        ),
+        Output(
+            "settle.tax_ppm",
+            FactType.INT,
+            "What the payer withholds for the recipient's tax, beside the price.",
+            "ppm",
+            0,
+            WHOLE_PPM,
+        ),
+        Output(
+            "settle.voucher_days",
+            FactType.INT,
+            "How long a voucher can be redeemed after its acceptance; 0, or unset: for ever.",
+            "days",
+            0,
+            36_500,
         ),
     ],
 )

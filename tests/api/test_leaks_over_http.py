@@ -223,7 +223,12 @@ def test_refused_sends_of_pairs_that_differ_in_secrets_are_word_for_word_the_sam
         sender, recipient = _names(secret, friends)
         answer = client.post(
             "/v1/gifts",
-            json={"sender": sender, "recipient": recipient, "item": "coffee"},
+            json={
+                "sender": sender,
+                "recipient": recipient,
+                "item": "coffee",
+                "payment_ref": f"paid-{sender}",
+            },
             headers={**auth, "Idempotency-Key": sender},
         )
         body = answer.get_json()

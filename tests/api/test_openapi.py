@@ -97,7 +97,7 @@ def test_document_covers_every_route_with_its_scope_and_refusals(
     for rule in app.url_map.iter_rules():
         if rule.endpoint.startswith("docs."):
             continue
-        path = re.sub(r"<(\w+)>", r"{\1}", rule.rule)
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
         scope = scope_of(app.view_functions[rule.endpoint])
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
             operation = document["paths"][path][method.lower()]

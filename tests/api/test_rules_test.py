@@ -42,6 +42,7 @@ base:
   gift.price_fen: 900
   gift.has_brand: false
   gift.has_creator: false
+  gift.has_ip_owner: false
 cases:
   - {name: dear, effect: allow, fired: [dear], outputs: {settle.platform_ppm: 250000}}
 """
@@ -91,7 +92,7 @@ def test_rules_test_failure_ends_with_1_and_says_where(run: Run, folder: Path) -
     result = run()
     assert result.exit_code == 1
     assert result.stdout.startswith(
-        "cases/settle.yaml:10:5: case 'dear': "
+        "cases/settle.yaml:11:5: case 'dear': "
         "expected exactly these rules to fire: none, found dear\n"
     )
     assert "NOT sound" in result.stdout
@@ -160,7 +161,7 @@ def test_rules_test_pack_elsewhere_uses_its_own_cases_and_reasons(
     result = run(folder, other / "settle.yaml")
     assert result.exit_code == 1
     assert "settle.yaml:15:9: example 3 of dear: expected it to fire" in result.stdout
-    assert "cases/settle.yaml:10:5: case 'dear'" in result.stdout
+    assert "cases/settle.yaml:11:5: case 'dear'" in result.stdout
 
 
 def test_rules_test_reasons_beside_the_pack_come_before_those_in_service(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +87,8 @@ def friends(client: FlaskClient, auth: dict[str, str]) -> None:
 
 def _send(client, auth, key: str = "k", **changed: str):
     headers = {**auth, "Idempotency-Key": key}
-    return client.post("/v1/gifts", json={**GIFT, **changed}, headers=headers)
+    body = {**GIFT, "payment_ref": f"paid-{key}-{auth['Authorization'][-8:]}", **changed}
+    return client.post("/v1/gifts", json=body, headers=headers)
 
 
 def _codes(answer: Any) -> list[str]:
@@ -96,6 +96,7 @@ def _codes(answer: Any) -> list[str]:
 
 
 def _facts(service: Services, answer: Any) -> Any:
+    service.gifting.log.flush()
     with service.database.reading() as unit:
         found = decisions.find(unit, answer.get_json()["decision_id"])
     assert found is not None
@@ -162,9 +163,22 @@ def test_idempotency_keys_of_two_callers_do_not_meet(service, client, auth, frie
 
 
 def test_send_without_an_idempotency_key_is_422_and_sends_nothing(client, auth, friends) -> None:
-    answer = client.post("/v1/gifts", json=GIFT, headers=auth)
+    answer = client.post("/v1/gifts", json={**GIFT, "payment_ref": "paid"}, headers=auth)
     assert answer.status_code == 422
     assert answer.get_json()["errors"][0]["field"] == "/Idempotency-Key"
+
+
+def test_send_without_a_payment_is_422_and_sends_nothing(client, auth, friends) -> None:
+    answer = client.post("/v1/gifts", json=GIFT, headers={**auth, "Idempotency-Key": "k"})
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.get_json()["errors"]] == ["/payment_ref"]
+
+
+def test_second_gift_on_one_payment_is_409_and_the_key_stays_free(client, auth, friends) -> None:
+    assert _send(client, auth, "k1", payment_ref="paid").status_code == 201
+    answer = _send(client, auth, "k2", payment_ref="paid")
+    assert (answer.status_code, answer.get_json()["code"]) == (409, "CONFLICT")
+    assert _send(client, auth, "k2", payment_ref="paid-anew").status_code == 201
 
 
 def test_concurrent_sends_over_http_stop_exactly_at_the_cap(service, auth, client, friends) -> None:
@@ -199,7 +213,8 @@ def test_declined_gift_looks_to_its_sender_sent_and_then_expired(service, client
                     scene="chat",
                     occasion="none",
                     state="declined",
-                    origin="imported",
+                    origin="live",
+                    due_at=sent_at + DAY,
                     occurred_at=sent_at,
                     recorded_at=sent_at,
                 )
@@ -293,14 +308,66 @@ def test_moderation_is_a_part_of_what_an_idempotency_key_stands_for(
     first = _send(client, auth)
     assert _send(client, auth).get_json() == first.get_json()
     assert _send(client, auth, moderation="approved").status_code == 409
-    # A request that does not speak of moderation hashes as it did before it could.
-    before = (
-        b'{"sender":"an","recipient":"bo","item":"coffee","relation":"friend","scene":"chat",'
-        b'"language":"en","occasion":"none"}'
-    )
+
+
+def test_batch_of_checks_answers_each_in_order_as_if_it_were_checked_alone(
+    client, auth, friends
+) -> None:
+    gifts = [
+        GIFT,
+        {**GIFT, "item": "none-such"},
+        {**GIFT, "item": "draw", "language": "zh"},
+        {**GIFT, "sender": "bo", "recipient": "an"},
+        {**GIFT, "recipient": "cy"},
+        {**GIFT, "item": "watch"},
+    ]
+    answer = client.post("/v1/gifts/check:batch", json={"gifts": gifts}, headers=auth)
+    assert answer.status_code == 200
+    results = answer.get_json()["results"]
+    assert results[1]["verdict"] is None
+    assert results[1]["error"]["code"] == "NOT_FOUND"
+    assert "none-such" in results[1]["error"]["detail"]
+    for gift, result in zip(gifts, results, strict=True):
+        if gift["item"] != "none-such":
+            alone = client.post("/v1/gifts/check", json=gift, headers=auth).get_json()
+            assert result["error"] is None
+            assert result["verdict"].pop("decision_id") != alone.pop("decision_id")
+            assert result["verdict"] == alone
+
+
+def test_batch_of_checks_records_every_decision_and_sends_nothing(
+    service, client, auth, friends
+) -> None:
+    body = {"gifts": [GIFT] * 1_000}
+    results = client.post("/v1/gifts/check:batch", json=body, headers=auth).get_json()["results"]
+    service.gifting.log.flush()
     with service.database.reading() as unit:
-        [kept] = unit.execute(select(tables.idempotency.c.body_hash)).scalars()
-    assert kept == sha256(before).hexdigest()
+        kept = set(unit.execute(select(tables.decisions.c.decision_id)).scalars())
+        assert unit.execute(select(tables.gifts)).first() is None
+    ids = {result["verdict"]["decision_id"] for result in results}
+    assert len(ids) == 1_000
+    assert ids <= kept
+
+
+@pytest.mark.parametrize(
+    ("gifts", "field"),
+    [
+        ([], "/gifts"),
+        ([GIFT] * 1_001, "/gifts"),
+        ([GIFT, {**GIFT, "sender": ""}], "/gifts/1/sender"),
+        ([{**GIFT, "explain": True}], "/gifts/0/explain"),
+    ],
+)
+def test_batch_of_checks_that_is_malformed_is_refused_whole(client, auth, gifts, field) -> None:
+    answer = client.post("/v1/gifts/check:batch", json={"gifts": gifts}, headers=auth)
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.get_json()["errors"]] == [field]
+
+
+def test_metrics_tell_how_many_decisions_wait(service, client, auth) -> None:
+    client.post("/v1/gifts/check", json=GIFT, headers=auth)
+    service.gifting.log.flush()
+    assert b"lishang_decisions_waiting 0.0" in client.get("/metrics").data
 
 
 def test_gift_of_a_company_comes_from_a_bulk_order_only(client, auth) -> None:

@@ -28,6 +28,7 @@ from engine.domain.verdicts import (
     Verdict,
 )
 from engine.gift_policy import GiftPolicy
+from engine.gift_terms import GiftTerms
 from engine.gifting import Gifting
 from engine.ledger import decisions, tables
 from engine.ledger import packs as pack_store
@@ -86,7 +87,8 @@ def engines() -> Iterator[Callable[[Pack], PolicyEngine]]:
     made: list[PolicyEngine] = []
 
     def build(pack: Pack) -> PolicyEngine:
-        made.append(PolicyEngine([pack], reasons_in(RULES)))
+        others = [kept for kept in packs_in(RULES) if kept.decides != pack.decides]
+        made.append(PolicyEngine([pack, *others], reasons_in(RULES)))
         return made[-1]
 
     yield build
@@ -129,7 +131,7 @@ def decide(gifting: Gifting, at: int, random: Random, number: int) -> str:
     if random.random() < 0.5:
         return gifting.check(request, at).answer.decision_id
     key = RequestKey("service", f"k{number}", "same")
-    return gifting.send(request, "none", key, at).decision_id
+    return gifting.send(request, "none", f"pay{number}", key, at).decision_id
 
 
 def test_every_decision_replays_identically_also_after_another_version_decides(
@@ -139,10 +141,11 @@ def test_every_decision_replays_identically_also_after_another_version_decides(
     keep(world.database, shipped, next_version)
     random, ids = Random(3), []
     for version in (shipped, next_version):
-        gifting = Gifting(world.database, GiftPolicy(engines(version), NoModels()))
+        gifting = gifting_by(world.database, engines(version))
         for _ in range(40):
             at = world.now + len(ids) * SECOND
             ids.append((version.ref, decide(gifting, at, random, len(ids))))
+        gifting.log.close()
     replay = Replaying(world.database, nowhere).replay
     effects, fired = set(), set()
     for ref, decision_id in ids:
@@ -154,6 +157,10 @@ def test_every_decision_replays_identically_also_after_another_version_decides(
         fired.update(rule.rule for rule in replayed.again.fired)
     assert effects == set(Effect)
     assert len(fired) >= 10, "too tame to show anything"
+
+
+def gifting_by(database: Database, engine: PolicyEngine) -> Gifting:
+    return Gifting(database, GiftPolicy(engine, NoModels()), GiftTerms(engine))
 
 
 def made_by(pack: Pack, engine: PolicyEngine, facts: FactSet, number: int = 1) -> DecisionRecord:
@@ -171,8 +178,9 @@ def recorded(
     world, shipped: Pack, engines: Callable[[Pack], PolicyEngine]
 ) -> tuple[Database, DecisionRecord]:
     """One decision by the shipped version."""
-    gifting = Gifting(world.database, GiftPolicy(engines(shipped), NoModels()))
+    gifting = gifting_by(world.database, engines(shipped))
     answer = gifting.check(GiftRequest("an", "stranger", "coffee"), world.now).answer
+    gifting.log.close()
     with world.database.reading() as unit:
         record = decisions.find(unit, answer.decision_id)
     assert record is not None and record.verdict.effect is Effect.DENY
@@ -409,13 +417,15 @@ def test_others_write_while_old_decisions_go(
 def test_sent_gift_keeps_its_decision_and_a_check_does_not(
     world, shipped: Pack, engines: Callable[[Pack], PolicyEngine], nowhere: Path
 ) -> None:
-    gifting = Gifting(world.database, GiftPolicy(engines(shipped), NoModels()))
+    gifting = gifting_by(world.database, engines(shipped))
     request = GiftRequest("an", "bo", "coffee")
     checked = gifting.check(request, world.now).answer
-    sent = gifting.send(request, "none", RequestKey("s", "k", "b"), world.now)
+    gifting.log.close()
+    sent = gifting.send(request, "none", "pay_1", RequestKey("s", "k", "b"), world.now)
     assert sent.gift is not None
     job = Replaying(world.database, nowhere)
-    assert job.prune(world.now + SECOND) == Pruned(deleted=1, kept=1)
+    # That it may be sent, and who gets what of it.
+    assert job.prune(world.now + SECOND) == Pruned(deleted=1, kept=2)
     with world.database.reading() as unit:
         assert decisions.find(unit, checked.decision_id) is None
         assert decisions.find(unit, sent.decision_id) is not None

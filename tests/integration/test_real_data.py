@@ -65,7 +65,11 @@ def test_unfriended_pair_is_denied_with_its_reason(copenhagen, friends, exchange
 def test_caps_last_gift_is_sent_and_the_next_denied(copenhagen, friends) -> None:
     pair = sorted(friends)[0]
     answers = [
-        copenhagen.post("/v1/gifts", _gift(pair, "coffee"), Idempotency_Key=f"cap-{n}")
+        copenhagen.post(
+            "/v1/gifts",
+            {**_gift(pair, "coffee"), "payment_ref": f"paid-{n}"},
+            Idempotency_Key=f"cap-{n}",
+        )
         for n in range(11)
     ]
     assert [status for status, _ in answers] == [201] * 10 + [200]

@@ -16,7 +16,8 @@ from engine.policy.engine import PolicyEngine
 from engine.policy.packs import read_pack
 
 AT = parse_time("2026-06-01T12:00:00+08:00")
-KINDS = ("voucher", "co_branded", "edition", "cake", "photo", "", "Voucher")
+KINDS = ("voucher", "coupon", "co_branded", "edition", "cake", "photo", "", "Voucher")
+EDITIONS = ("co_branded", "edition")
 SHARES = ("settle.platform_ppm", "settle.creator_ppm", "settle.ip_owner_ppm")
 
 Facts = dict[str, FactValue | None]
@@ -31,9 +32,10 @@ def every_gift() -> list[Facts]:
             "gift.price_fen": price,
             "gift.has_brand": brand,
             "gift.has_creator": creator,
+            "gift.has_ip_owner": ip_owner,
         }
-        for relation, tier, kind, price, brand, creator in product(
-            Relation, Tier, KINDS, (0, 900, 1_000_000), (False, True), (False, True)
+        for relation, tier, kind, price, brand, creator, ip_owner in product(
+            Relation, Tier, KINDS, (0, 900, 1_000_000), *[(False, True)] * 3
         )
     ]
 
@@ -51,7 +53,13 @@ def test_rules_tell_gifts_apart_by_what_is_combined_here(rules_folder: Path) -> 
     pack = read_pack(text, "gift_settle.yaml", CATALOGUES)
     read = {fact for rule in pack.rules for fact in facts_read(rule.condition)}
     named = {kind for value in pack.params.values() for kind in value}
-    assert read == {"gift.kind", "gift.has_brand", "gift.has_creator"}
+    assert read == {
+        "gift.kind",
+        "gift.relation",
+        "gift.has_brand",
+        "gift.has_creator",
+        "gift.has_ip_owner",
+    }
     assert named < set(KINDS)
 
 
@@ -87,10 +95,23 @@ def test_creator_gets_more_than_half_of_a_creators_gift_and_of_no_other(settled)
         assert gift["gift.has_creator"] or share == 0
 
 
-def test_ip_owner_shares_in_co_branded_editions_only(settled) -> None:
+def test_ip_owner_shares_in_co_branded_editions_that_have_one_only(settled) -> None:
     for gift, verdict in settled:
         shared = verdict.outputs.get("settle.ip_owner_ppm", 0)
-        assert shared == (100_000 if gift["gift.kind"] in ("co_branded", "edition") else 0)
+        shares = gift["gift.kind"] in EDITIONS and gift["gift.has_ip_owner"]
+        assert shared == (100_000 if shares else 0), gift
+
+
+def test_company_withholds_a_fifth_except_on_discount_coupons_and_nobody_else_does(
+    settled,
+) -> None:
+    for gift, verdict in settled:
+        taxed = gift["gift.relation"] == "company" and gift["gift.kind"] != "coupon"
+        assert verdict.outputs.get("settle.tax_ppm", 0) == (200_000 if taxed else 0), gift
+
+
+def test_vouchers_of_named_accounts_have_no_end(settled) -> None:
+    assert all("settle.voucher_days" not in verdict.outputs for _, verdict in settled)
 
 
 def test_vouchers_are_paid_on_redemption_and_everything_else_on_acceptance(settled) -> None:
@@ -99,8 +120,9 @@ def test_vouchers_are_paid_on_redemption_and_everything_else_on_acceptance(settl
         assert verdict.outputs["settle.pay_on"] == expected
 
 
-def test_settling_depends_on_no_price_tier_or_relation(settled) -> None:
+def test_settling_depends_on_no_price_or_tier_and_shares_on_no_relation(settled) -> None:
     seen: dict[tuple[object, ...], dict[str, FactValue]] = {}
     for gift, verdict in settled:
-        key = gift["gift.kind"], gift["gift.has_brand"], gift["gift.has_creator"]
-        assert seen.setdefault(key, verdict.outputs) == verdict.outputs
+        told = (gift[f"gift.{n}"] for n in ("kind", "has_brand", "has_creator", "has_ip_owner"))
+        shares = {n: v for n, v in verdict.outputs.items() if n != "settle.tax_ppm"}
+        assert seen.setdefault(tuple(told), shares) == shares

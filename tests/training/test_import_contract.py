@@ -149,6 +149,15 @@ def test_import_of_every_kind_stores_what_the_files_say(database: Database, writ
     ]
 
 
+def test_import_takes_the_owner_of_a_co_branded_edition(database: Database, write: Write) -> None:
+    items = write("items.csv", "item,price_fen,ip_owner", "cup,900,Blue Fox Studio", "tea,9,")
+    bring(database, items=items)
+    assert rows(database, "SELECT item, ip_owner FROM items ORDER BY 1") == [
+        ("cup", "Blue Fox Studio"),
+        ("tea", None),
+    ]
+
+
 def test_import_takes_regions_own_limits_guardians_and_odds(
     database: Database, write: Write
 ) -> None:

@@ -138,6 +138,7 @@ _KINDS = (
             Field("sale_from", Read.TIME),
             Field("sale_until", Read.TIME),
             Field("odds_disclosed", Read.TRUTH),
+            Field("ip_owner", Read.TEXT),
             _RECORDED,
         ),
         ordered=(("sale_from", "sale_until"),),

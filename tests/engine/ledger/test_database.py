@@ -60,16 +60,6 @@ def test_violated_key_is_reported_as_ledger_unavailable(database: Database) -> N
         unit.execute(insert(tables.people), [PERSON, PERSON])
 
 
-def test_commits_are_durable_on_both_databases(database: Database) -> None:
-    with database.writing() as unit:
-        if database.is_sqlite:
-            assert unit.exec_driver_sql("PRAGMA synchronous").scalar() == 2
-            assert unit.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
-        else:
-            assert unit.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
-            assert unit.exec_driver_sql("SHOW fsync").scalar() == "on"
-
-
 def test_server_that_falls_silent_is_given_up_within_seconds(postgresql_database: Database) -> None:
     with postgresql_database.reading() as unit:
         kept = unit.connection.dbapi_connection.info.get_parameters()
