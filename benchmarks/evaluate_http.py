@@ -161,8 +161,8 @@ def shares(folder: Path, policy: PolicyEngine, sets: list[Facts], runs: int) -> 
     def commit() -> None:
         number[0] += 1
         rows = [
-            {**one, "decision_id": f"{one['decision_id']!s}-{number[0]}"}
-            for one in decisions.rows_of(evaluation.records)
+            (f"{decision_id!s}-{number[0]}", *others)
+            for decision_id, *others in decisions.rows_of(evaluation.records)
         ]
         with database.writing() as unit:
             decisions.append(unit, rows)

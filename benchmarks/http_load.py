@@ -61,15 +61,23 @@ class Server:
 
     @staticmethod
     @contextmanager
-    def started(command: Sequence[str], folder: Path, workers: int) -> Iterator[Server]:
+    def started(
+        command: Sequence[str], folder: Path, workers: int, database_url: str = ""
+    ) -> Iterator[Server]:
         """Run a server whose first line of output ends in its address; end it at the end.
+
+        Without `database_url` its ledger is a file in `folder`.
 
         Raises
         ------
         InvalidInput
             If it does not start.
         """
-        env = os.environ | {"LISHANG_HOME": str(folder), "LISHANG_DATABASE_URL": "", "PORT": "0"}
+        env = os.environ | {
+            "LISHANG_HOME": str(folder),
+            "LISHANG_DATABASE_URL": database_url,
+            "PORT": "0",
+        }
         with (folder / "server.log").open("w") as log:
             process = subprocess.Popen(
                 command,
@@ -85,7 +93,7 @@ class Server:
             if not port.isdigit():
                 raise InvalidInput("the server did not start", (folder / "server.log").read_text())
             server = Server(process, int(port), workers)
-            server.wait()
+            server.wait(folder / "server.log")
             yield server
         finally:
             process.send_signal(signal.SIGTERM)
@@ -95,8 +103,14 @@ class Server:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
 
-    def wait(self) -> None:
-        """Return as soon as every worker has taken a connection."""
+    def wait(self, log: Path) -> None:
+        """Return as soon as every worker has taken a connection.
+
+        Raises
+        ------
+        InvalidInput
+            If they do not; tells the end of the server's `log`.
+        """
         end = time.monotonic() + _PATIENCE
         while time.monotonic() < end:
             try:
@@ -106,7 +120,7 @@ class Server:
                 time.sleep(0.2)
             else:
                 return
-        raise InvalidInput("the server does not answer", "see its log")
+        raise InvalidInput("the server does not answer", log.read_text()[-2_000:])
 
     def cpu_seconds(self) -> float:
         """Return how much processor time the workers have used so far."""
@@ -157,6 +171,11 @@ class Connection:
         self._buffer = bytearray(1 << 20)
 
     @property
+    def socket(self) -> socket.socket:
+        """What the system calls it."""
+        return self._socket
+
+    @property
     def local_port(self) -> int:
         """The port on this side."""
         return int(self._socket.getsockname()[1])
@@ -189,11 +208,12 @@ class Connection:
         return count
 
 
-def post(path: str, body: bytes, secret: str) -> bytes:
+def post(path: str, body: bytes, secret: str, *headers: str) -> bytes:
     """Return a whole request that posts JSON."""
+    more = "".join(f"{header}\r\n" for header in headers)
     head = (
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-        f"Authorization: Bearer {secret}\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"Authorization: Bearer {secret}\r\nContent-Length: {len(body)}\r\n{more}\r\n"
     )
     return head.encode() + body
 
