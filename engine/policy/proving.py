@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from engine.domain.errors import FactsInvalid
 from engine.domain.verdicts import FactSet, FactValue, PackRef, Verdict
 from engine.policy.cases import Case
 from engine.policy.catalogue import FactCatalogue, Row, known_name
@@ -116,7 +115,7 @@ def prove(
     catalogue = catalogues[pack.decides]
     asked = concerning(pack, cases)
     failures: list[Failure] = []
-    examples, rows = _rows(pack, catalogue, failures)
+    examples, rows = _rows(pack, catalogue)
     rows += [catalogue.row(case.facts) for case in asked]
     ready = ReadyPack(pack, catalogue)
     try:
@@ -163,26 +162,15 @@ def completed(given: Mapping[str, FactValue], catalogue: FactCatalogue) -> FactS
 
 
 def _rows(
-    pack: Pack, catalogue: FactCatalogue, failures: list[Failure]
+    pack: Pack, catalogue: FactCatalogue
 ) -> tuple[list[tuple[Rule, Example, int]], list[Row]]:
-    """Return the examples whose facts can occur, each with its row; the others are failures."""
-    examples, rows = [], []
-    for rule in pack.rules:
-        for number, example in enumerate(rule.examples, start=1):
-            try:
-                rows.append(catalogue.row(completed(example.facts, catalogue)))
-            except FactsInvalid as fault:
-                failures.append(
-                    Failure(
-                        example.written_at,
-                        f"example {number} of {rule.id}",
-                        "facts that can occur",
-                        fault.message,
-                    )
-                )
-            else:
-                examples.append((rule, example, number))
-    return examples, rows
+    """Return the examples, each with its row: reading the pack has shown that they can occur."""
+    examples = [
+        (rule, example, number)
+        for rule in pack.rules
+        for number, example in enumerate(rule.examples, start=1)
+    ]
+    return examples, [catalogue.row(completed(e.facts, catalogue)) for _, e, _ in examples]
 
 
 def _example_failures(

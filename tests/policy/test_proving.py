@@ -133,16 +133,6 @@ def test_prove_false_example_says_where_and_what_stood(proof: Callable[..., Proo
     assert (told["where"], told["expected"]) == ("pay.yaml:17:9", "it not to fire")
 
 
-def test_prove_example_that_cannot_occur_is_a_failure(proof: Callable[..., Proof]) -> None:
-    found = proof(
-        ("years_known: true, sender.age_years: 19", "years_known: false, sender.age_years: 19")
-    )
-    assert _said(found) == [
-        "pay.yaml:31:9: example 3 of child: expected facts that can occur, "
-        "found the fact 'sender.age_years' is unknown, so it must be 0"
-    ]
-
-
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
