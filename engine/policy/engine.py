@@ -237,10 +237,12 @@ class PolicyEngine:
                 f"pack {verdict.pack.pack} version {verdict.pack.version} is not loaded",
                 "explain with the rules that decided",
             )
-        self.catalogue(pack.decides).row(facts)
+        catalogue = self.catalogue(pack.decides)
+        # The values that were decided on, not those that were given for them.
+        values = dict(zip(catalogue.names, catalogue.row(facts), strict=True))
         fired = {rule.rule for rule in verdict.fired}
         return [
-            RuleTrace(rule.id, rule.description, traces(rule.condition, facts.values))
+            RuleTrace(rule.id, rule.description, traces(rule.condition, values))
             for rule in pack.rules
             if rule.id in fired
         ]
