@@ -72,3 +72,10 @@ def test_body_without_a_length_is_cut_off_at_the_limit(client: FlaskClient, bear
 
 def test_body_on_a_route_that_reads_none_is_limited_too(client: FlaskClient) -> None:
     assert client.get("/healthz", data=b"x" * (DEFAULT_BODY + 1)).status_code == 413
+
+
+def test_body_on_a_route_that_reads_none_is_not_left_in_the_connection(client: FlaskClient) -> None:
+    body = io.BytesIO(b"{}the next request")
+    sent = {"CONTENT_LENGTH": "2", "wsgi.input": body}
+    assert client.get("/healthz", environ_overrides=sent).status_code == 200
+    assert body.read() == b"the next request"
