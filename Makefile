@@ -37,7 +37,7 @@ demo-stop:
 	$(BIN)/lishang demo --stop
 
 test: install-test
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-all: install-test
 	$(BIN)/python -m pytest

@@ -248,6 +248,7 @@ def _measured(tmp_path: Path, *options: str) -> dict[str, Any]:
     return json.loads(out.read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_small_benchmark_answers_everything_and_writes_its_figures(tmp_path: Path) -> None:
     content = _measured(tmp_path, "--databases", "sqlite")
     metrics = content["metrics"]
