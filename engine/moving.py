@@ -199,8 +199,9 @@ class Moving:
         ------
         LedgerUnavailable
             If the database refuses; what ended before stays ended.
-        LishangError
-            The first fault of a gift that cannot end; the others ended all the same.
+        LishangError, ValueError, TypeError, KeyError
+            The first fault of a gift whose row cannot be read or ended, as after a change by
+            hand; the others ended all the same.
         """
         with self._database.reading() as unit:
             due = gifts.due(unit, at, most)

@@ -10,10 +10,10 @@ import orjson
 from pydantic import JsonValue
 
 from api.commands.tables import show_table
-from engine.domain.verdicts import FactValue
+from engine.domain.verdicts import GREATEST_NUMBER, FactValue
 from engine.policy.catalogue import FactCatalogue, known_name
 from engine.policy.decisions import CATALOGUES
-from engine.policy.entries import GREATEST_NUMBER, FactEntry, FactType, Output
+from engine.policy.entries import FactEntry, FactType, Output
 from engine.policy.pack_schema import schema_text
 
 Form = Literal["table", "json", "markdown"]

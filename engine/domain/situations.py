@@ -10,12 +10,7 @@ from engine.domain.gifts import GiftRequest, Item
 from engine.domain.occasions import festival_near
 from engine.domain.people import age_in_years
 from engine.domain.ports import TieClass
-from engine.domain.verdicts import FactValue
-
-_GREATEST = 2**53
-"""No fact is more: sums of sums that a caller imported stop here, far beyond every cap."""
-
-_LONGEST_WORD = 256
+from engine.domain.verdicts import GREATEST_NUMBER, LONGEST_TEXT, FactValue
 
 FESTIVAL_WINDOW_DAYS = 3
 """Broadcast gifts may go out from this many days before a festival until its end."""
@@ -125,7 +120,7 @@ def gift_facts(
         "pair.blocked": situation.blocked,
         "pair.friends_days": whole_days(recent.friends_since, at) or 0,
         "pair.fen_vs_habit_ppm": fen_vs_habit_ppm(item.price_fen, recent.pair_year),
-        "pair.back_fen_24h": min(recent.back_fen_24h, _GREATEST),
+        "pair.back_fen_24h": min(recent.back_fen_24h, GREATEST_NUMBER),
         "pair.unanswered_30d": recent.unanswered_30d,
         "pair.tie_class": tie_class.value if tie_class else None,
         **_day_after("pair", situation.pair_day, item.price_fen),
@@ -133,7 +128,7 @@ def gift_facts(
         **_day_after("recipient", situation.recipient_day, item.price_fen),
         "sender.hour_gifts_after": one_more(recent.sender_hour, item.price_fen).gifts,
         "sender.hour_fen_after": one_more(recent.sender_hour, item.price_fen).fen,
-        "sender.month_fen_after": min(recent.sender_month_fen + item.price_fen, _GREATEST),
+        "sender.month_fen_after": min(recent.sender_month_fen + item.price_fen, GREATEST_NUMBER),
         "sender.account_days": whole_days(sender.joined_at, at),
         "sender.region": sender.region,
         "sender.guardian_consent": sender.guardian_consent,
@@ -154,7 +149,7 @@ def fen_vs_habit_ppm(price_fen: int, year: DayCount) -> int | None:
     """
     if year.fen <= 0:
         return None
-    return min(price_fen * year.gifts * 1_000_000 // year.fen, _GREATEST - 1)
+    return min(price_fen * year.gifts * 1_000_000 // year.fen, GREATEST_NUMBER - 1)
 
 
 def plain(name: str) -> str:
@@ -162,7 +157,7 @@ def plain(name: str) -> str:
 
     Folding may lengthen a word; no rule compares with one that is longer than a fact may be.
     """
-    return name.strip().casefold()[:_LONGEST_WORD]
+    return name.strip().casefold()[:LONGEST_TEXT]
 
 
 def whole_days(since: int | None, at: int) -> int | None:
@@ -178,7 +173,7 @@ def is_on_sale(item: Item, at: int) -> bool:
 
 def one_more(so_far: DayCount, price_fen: int) -> DayCount:
     """Return what will have been sent once a gift of this price is."""
-    return DayCount(so_far.gifts + 1, min(so_far.fen + price_fen, _GREATEST))
+    return DayCount(so_far.gifts + 1, min(so_far.fen + price_fen, GREATEST_NUMBER))
 
 
 def _day_after(side: str, so_far: DayCount, price_fen: int) -> dict[str, int]:

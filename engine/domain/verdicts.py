@@ -8,6 +8,12 @@ from enum import StrEnum
 
 import orjson
 
+GREATEST_NUMBER = 2**53
+"""Whole numbers stay exact in JSON and in every reader of a decision up to here."""
+
+LONGEST_TEXT = 256
+"""Characters; durable_rules compares lengths in 16 bits."""
+
 FactValue = bool | int | str
 """A fact is a truth, a whole number within ±2^53 or a text of at most 256 characters."""
 

@@ -13,11 +13,9 @@ from typing import Annotated, Any, Literal, cast
 import msgspec
 
 from engine.domain.errors import FactsInvalid, PolicyError
-from engine.domain.verdicts import FactSet, FactValue
+from engine.domain.verdicts import GREATEST_NUMBER, LONGEST_TEXT, FactSet, FactValue
 from engine.policy.attribute_names import check_attributes
 from engine.policy.entries import (
-    GREATEST_NUMBER,
-    LONGEST_TEXT,
     FactEntry,
     FactType,
     Output,

@@ -15,9 +15,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from engine.domain.verdicts import FactValue
+from engine.domain.verdicts import GREATEST_NUMBER, FactValue
 from engine.policy.conditions import Comparison, FactName, Membership, Operator
-from engine.policy.entries import GREATEST_NUMBER, FactEntry, FactType
+from engine.policy.entries import FactEntry, FactType
 from engine.policy.number_sets import ALL_NUMBERS, NumberSet
 
 

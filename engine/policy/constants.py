@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.domain.verdicts import FactValue
-from engine.policy.entries import GREATEST_NUMBER, LONGEST_TEXT, FactType
+from engine.domain.verdicts import GREATEST_NUMBER, LONGEST_TEXT, FactValue
+from engine.policy.entries import FactType
 
 
 @dataclass(frozen=True, slots=True)

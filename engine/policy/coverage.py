@@ -8,6 +8,7 @@ from itertools import count
 
 import yaml
 
+from engine.domain.verdicts import GREATEST_NUMBER
 from engine.policy.catalogue import FactCatalogue
 from engine.policy.conditions import (
     AllOf,
@@ -18,7 +19,7 @@ from engine.policy.conditions import (
     Membership,
     Negation,
 )
-from engine.policy.entries import GREATEST_NUMBER, FactType
+from engine.policy.entries import FactType
 from engine.policy.evaluating import holds
 from engine.policy.packs import Pack, Rule
 from engine.policy.suggesting import Facts, Goal, Impossible, Leaf, leaves, suggest

@@ -5,13 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from engine.domain.verdicts import FactValue
-
-GREATEST_NUMBER = 2**53
-"""Whole numbers stay exact in JSON and in every reader of a decision up to here."""
-
-LONGEST_TEXT = 256
-"""Characters; durable_rules compares lengths in 16 bits."""
+from engine.domain.verdicts import GREATEST_NUMBER, LONGEST_TEXT, FactValue
 
 
 class FactType(StrEnum):

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from engine.policy.entries import GREATEST_NUMBER
+from engine.domain.verdicts import GREATEST_NUMBER
 
 
 @dataclass(frozen=True, slots=True)

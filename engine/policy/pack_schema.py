@@ -10,9 +10,10 @@ from typing import TypeAlias
 from pydantic import JsonValue
 
 from engine.domain.errors import PolicyError
+from engine.domain.verdicts import LONGEST_TEXT
 from engine.policy.catalogue import FactCatalogue
 from engine.policy.decisions import CATALOGUES
-from engine.policy.entries import LONGEST_TEXT, FactType
+from engine.policy.entries import FactType
 from engine.policy.pack_shape import PackShape
 
 Schema: TypeAlias = dict[str, JsonValue]

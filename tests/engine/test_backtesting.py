@@ -18,6 +18,7 @@ from engine.domain.pack_life import Actor, PackState, StoredVersion
 from engine.domain.versions import RecordedRow
 from engine.evaluating import Evaluating
 from engine.ledger import packs as stored_packs
+from engine.ledger import tables
 from engine.ledger.backtests import BacktestJob, JobState
 from engine.ledger.database import Database
 from engine.ledger.decision_log import RecordedDecisions
@@ -167,6 +168,28 @@ def test_backtest_whose_process_fell_silent_has_failed_for_good(bench: Bench) ->
     bench.log.gate.set()
     _first(threads_of(job), lambda names: not names)
     assert bench.job.find(job.backtest) == failed
+
+
+def test_report_of_a_backtest_that_was_given_up_is_not_kept_with_its_version(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.keep(2, 20, PackState.DRAFT)
+    bench.log.gate.set()
+    whole = bench.log.recorded
+
+    def given_up_at_the_end(
+        decision: str, since: int | None, until: int | None
+    ) -> Iterator[Sequence[RecordedRow]]:
+        yield from whole(decision, since, until)
+        with bench.database.writing() as unit:
+            unit.execute(tables.backtests.update().values(state="failed", fault="given up"))
+
+    monkeypatch.setattr(bench.log, "recorded", given_up_at_the_end)
+    job = bench.job.begin(bench.job.stored("offer_show", 2), None, None, AUTHOR)
+    _first(threads_of(job), lambda names: not names)
+    found = bench.job.find(job.backtest)
+    assert (found.state, found.fault, found.report) == (JobState.FAILED, "given up", None)
+    assert bench.shipping.find("offer_show", 2).backtest is None
 
 
 def test_backtest_that_goes_on_is_never_taken_for_silent(bench: Bench) -> None:

@@ -24,8 +24,8 @@ from engine.domain.situations import (
     one_more,
     plain,
 )
+from engine.domain.verdicts import LONGEST_TEXT
 from engine.policy.decisions import CATALOGUES
-from engine.policy.entries import LONGEST_TEXT
 from engine.policy.gift_facts import GIFT_SEND
 
 NOW = 20_500 * DAY
