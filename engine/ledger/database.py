@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import TypeAlias
+from time import monotonic
+from typing import TypeAlias, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -22,24 +23,35 @@ Unit: TypeAlias = Connection
 _WRITES = "lishang_writes"
 _FILE = "lishang_file"
 _MOST_IDLE = 2
+_TRUSTED_SECONDS = 1.0
+"""How long a connection to PostgreSQL may lie idle before it is asked whether it still answers."""
 BUSY_MS = 15_000
 """How long a writer waits for another before it gives up."""
 
 
 class Database:
-    """One database and its pool of connections.
+    """One database and its connections.
 
     Parameters
     ----------
     url
         `sqlite:///path/to/file.db` or `postgresql://…` (psycopg 3 is used for the latter).
+
+    Attributes
+    ----------
+    engine, reader
+        What makes the connections that write and those that read; one and the same on SQLite.
+    errors
+        What SQLAlchemy raises, and the driver itself.
     """
 
     def __init__(self, url: str) -> None:
         self.engine = _create(url)
-        self._driver_errors = self.engine.dialect.loaded_dbapi.Error
+        self.reader = self.engine if self.is_sqlite else _create(url, reads=True)
+        self._driver_error = self.engine.dialect.loaded_dbapi.Error
+        self.errors: tuple[type[Exception], ...] = SQLAlchemyError, self._driver_error
         self._file = Path(self.engine.url.database or "").absolute()
-        self._idle: dict[bool, deque[Connection]] = {False: deque(), True: deque()}
+        self._idle: dict[bool, deque[tuple[Connection, float]]] = {False: deque(), True: deque()}
 
     @property
     def is_sqlite(self) -> bool:
@@ -60,18 +72,17 @@ class Database:
         LedgerUnavailable
             If the database cannot be reached or refuses the work.
         """
-        return _Lent(self, False) if self.is_sqlite else self._reading(snapshot)
+        return self._snapshot() if snapshot and not self.is_sqlite else _Lent(self, False)
 
     @contextmanager
-    def _reading(self, snapshot: bool) -> Iterator[Connection]:
-        with self._connected() as connection:
-            if snapshot:
+    def _snapshot(self) -> Iterator[Connection]:
+        try:
+            with self.reader.connect() as connection:
                 connection.execution_options(isolation_level="REPEATABLE READ")
-            # psycopg drops its prepared statements at every rollback, and planning the reads of a
-            # check takes longer than running them: so a reading commits, having written nothing.
-            connection.execution_options(postgresql_readonly=True)
-            yield connection
-            connection.commit()
+                connection.begin()
+                yield connection
+        except self.errors as error:
+            raise _unavailable(error) from error
 
     def writing(self) -> AbstractContextManager[Connection]:
         """Give a connection in a transaction that commits at the end or leaves no trace.
@@ -84,58 +95,53 @@ class Database:
         LedgerUnavailable
             If the database cannot be reached or refuses the work.
         """
-        return _Lent(self, True) if self.is_sqlite else self._writing()
-
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        with self._connected() as connection, connection.begin():
-            yield connection
+        return _Lent(self, True)
 
     def close(self) -> None:
-        """Close every pooled connection."""
+        """Close every connection."""
         for idle in self._idle.values():
             while idle:
-                idle.pop().close()
+                idle.pop()[0].close()
         self.engine.dispose()
+        self.reader.dispose()
 
     def lend(self, writes: bool) -> Connection:
-        """Return a connection to SQLite, one of before if it can; it is lent to one at a time."""
+        """Return a connection, one of before if it can; it is lent to one at a time."""
         with suppress(IndexError):
-            connection = self._idle[writes].pop()
-            if connection.info.get(_FILE) == _identity(self._file):
+            connection, since = self._idle[writes].pop()
+            if self._trusted(connection, since):
                 return connection
-            connection.close()
-        return self.engine.connect().execution_options(**{_WRITES: writes})
+            connection.close()  # the pool looks closer, and makes another if need be
+        engine = self.engine if writes else self.reader
+        return engine.connect().execution_options(**{_WRITES: writes})
 
     def take_back(self, connection: Connection, writes: bool) -> None:
         """Keep a connection, in which nothing is under way, for the next who asks."""
         idle = self._idle[writes]
         if len(idle) < _MOST_IDLE:
-            idle.append(connection)
+            idle.append((connection, monotonic()))
         else:
             connection.close()
 
-    @contextmanager
-    def _connected(self) -> Iterator[Connection]:
-        """Yield a connection of the pool; its errors, and the driver's own, are ours outside."""
-        try:
-            with self.engine.connect() as connection:
-                try:
-                    yield connection
-                except self._driver_errors as error:
-                    # Told past SQLAlchemy: it would go on lending a connection that is dead.
-                    held = None if connection.invalidated else connection.connection
-                    if held is not None and self.engine.dialect.is_disconnect(error, held, None):
-                        connection.invalidate(error)
-                    raise
-        except (SQLAlchemyError, self._driver_errors) as error:
-            raise _unavailable(error) from error
+    def give_up(self, connection: Connection, error: BaseException) -> None:
+        """Close a connection in which `error` was raised; what it had begun leaves no trace."""
+        if isinstance(error, self._driver_error) and not connection.invalidated:
+            # Told past SQLAlchemy: it would go on lending a connection that is dead.
+            if self.engine.dialect.is_disconnect(error, connection.connection, None):
+                connection.invalidate(error)
+        connection.close()
+
+    def _trusted(self, connection: Connection, since: float) -> bool:
+        if self.is_sqlite:
+            return connection.info.get(_FILE) == _identity(self._file)
+        return monotonic() - since < _TRUSTED_SECONDS
 
 
 class _Lent:
-    """A unit of work on SQLite, on a connection that is kept between two of them.
+    """A unit of work, on a connection that is kept between two of them.
 
-    The whole way of a connection through SQLAlchemy's pool takes as long as reading for a check.
+    The whole way of a connection through SQLAlchemy's pool and its transactions takes as long as
+    reading for a check.
     """
 
     __slots__ = ("_connection", "_database", "_writes")
@@ -145,46 +151,60 @@ class _Lent:
         self._writes = writes
 
     def __enter__(self) -> Connection:
+        database = self._database
         try:
-            connection = self._connection = self._database.lend(self._writes)
-            if self._writes:
-                self._begin(connection)
-        except (SQLAlchemyError, sqlite3.Error) as error:
+            connection = self._connection = database.lend(self._writes)
+            try:
+                if database.is_sqlite:
+                    _begin_sqlite(connection)
+                elif self._writes:
+                    connection.begin()
+            except BaseException as error:
+                database.give_up(connection, error)
+                raise
+        except database.errors as error:
             raise _unavailable(error) from error
         return connection
 
     def __exit__(
         self, _kind: type[BaseException] | None, error: BaseException | None, _trace: object
     ) -> None:
+        database = self._database
         try:
             if error is None:
-                self._end()
+                self._end(self._connection)
             else:
-                self._connection.close()
-        except (SQLAlchemyError, sqlite3.Error) as fault:
+                database.give_up(self._connection, error)
+        except database.errors as fault:
             raise _unavailable(fault) from fault
-        if isinstance(error, SQLAlchemyError | sqlite3.Error):
+        if isinstance(error, database.errors):
             raise _unavailable(error) from error
 
-    @staticmethod
-    def _begin(connection: Connection) -> None:
+    def _end(self, connection: Connection) -> None:
+        database = self._database
         try:
-            connection.begin()
-        except BaseException:
-            connection.close()
-            raise
-
-    def _end(self) -> None:
-        connection = self._connection
-        try:
-            if self._writes:
-                connection.commit()
+            # SQLite's transaction was begun past SQLAlchemy, which has one of its own only where
+            # its own statements were used; a reading of PostgreSQL has none otherwise.
+            if connection.in_transaction():
+                ending: Connection | DBAPIConnection = connection
+            elif database.is_sqlite:
+                ending = driver_of(connection)
             else:
-                connection.rollback()
-        except BaseException:
-            connection.close()
+                database.take_back(connection, self._writes)
+                return
+            if self._writes:
+                ending.commit()
+            else:
+                ending.rollback()
+        except BaseException as error:
+            database.give_up(connection, error)
             raise
-        self._database.take_back(connection, self._writes)
+        database.take_back(connection, self._writes)
+
+
+def driver_of(connection: Connection) -> DBAPIConnection:
+    """Return the driver's own connection, in the transaction of the unit of work."""
+    return cast(DBAPIConnection, connection.connection.dbapi_connection)
 
 
 def _unavailable(error: BaseException) -> LedgerUnavailable:
@@ -197,7 +217,7 @@ def _unavailable(error: BaseException) -> LedgerUnavailable:
     )
 
 
-def _create(url: str) -> Engine:
+def _create(url: str, reads: bool = False) -> Engine:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
@@ -206,10 +226,15 @@ def _create(url: str) -> Engine:
         ) from error
     backend = parsed.get_backend_name()
     if backend == "postgresql":
-        # READ COMMITTED: rows read again under locks must show what others have committed.
+        # READ COMMITTED: rows read again under locks must show what others have committed. Whoever
+        # reads begins nothing and ends nothing, so that one statement is one round trip; and what
+        # psycopg has prepared stays, which it drops at every rollback.
+        level, refusal = "READ COMMITTED", ""
+        if reads:
+            level, refusal = "AUTOCOMMIT", " -c default_transaction_read_only=on"
         return create_engine(
             parsed.set(drivername="postgresql+psycopg"),
-            isolation_level="READ COMMITTED",
+            isolation_level=level,
             pool_pre_ping=True,
             hide_parameters=True,  # errors are logged; what people sent is not
             connect_args={
@@ -221,7 +246,7 @@ def _create(url: str) -> Engine:
                 "keepalives_interval": 2,
                 "keepalives_count": 3,
                 "tcp_user_timeout": 10_000,
-                "options": "-c synchronous_commit=on -c lock_timeout=15s",
+                "options": f"-c synchronous_commit=on -c lock_timeout=15s{refusal}",
             },
         )
     if backend != "sqlite":
@@ -267,8 +292,8 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get(_WRITES, False)
-    # On the driver's cursor: SQLAlchemy's would cost ten times what beginning does.
-    cursor = connection.connection.cursor()
-    cursor.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
-    cursor.close()
+    """Begin a transaction, unless a unit of work has begun one before SQLAlchemy did."""
+    driver = cast(sqlite3.Connection, driver_of(connection))
+    if not driver.in_transaction:
+        writes = connection.get_execution_options().get(_WRITES, False)
+        driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")

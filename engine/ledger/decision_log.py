@@ -63,10 +63,11 @@ class RecordedDecisions:
             If the database cannot be reached or refuses the work.
         """
         statement = _READ[self._database.engine.dialect.name]
-        with self._database.reading() as connection:
-            # On PostgreSQL a cursor of the server: the driver's own takes all rows at once.
-            streaming = connection.execution_options(stream_results=True)
-            found = statement.run(streaming, **_bounds(decision, since, until))
+        with self._database.reading(snapshot=True) as connection:
+            if not self._database.is_sqlite:
+                # A cursor of the server: the driver's own takes all rows at once.
+                connection.execution_options(stream_results=True)
+            found = statement.run(connection, **_bounds(decision, since, until))
             # SQLAlchemy's rows cost a fifth of a backtest. With a cursor of the server it reads
             # ahead, so there nobody may take rows past it; the round trips cost more anyway.
             fetch = found.cursor.fetchmany if self._database.is_sqlite else found.fetchmany

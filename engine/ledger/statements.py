@@ -2,8 +2,8 @@
 
 SQLAlchemy's result layer costs more than the statements themselves: about 1 µs for each column of
 a result and 50 µs beside. What runs on every check or send goes to the driver's own cursor (`rows`,
-`row`, `change`, `run_many`), on the connection and in the transaction that SQLAlchemy keeps; the
-driver's errors are translated where the transaction was opened (`engine.ledger.database`).
+`row`, `change`, `run_many`), on the connection and in the transaction of the unit of work, where the
+driver's errors are translated, too (`engine.ledger.database`).
 """
 
 from __future__ import annotations
@@ -144,9 +144,6 @@ class Insertion:
 
 
 def _driver(connection: Connection) -> _Driver:
-    """Return the driver's connection, in the transaction that SQLAlchemy will end."""
-    if not connection.in_transaction():
-        connection.begin()
     return cast(_Driver, connection.connection.dbapi_connection)
 
 

@@ -75,9 +75,11 @@ def statements(world) -> Iterator[Callable[[], int]]:
                 connection.pgconn.trace(log.fileno())
             return found
 
-        event.listen(database.engine, "connect", watch)
+        for engine in {database.engine, database.reader}:
+            event.listen(engine, "connect", watch)
         yield count
-        event.remove(database.engine, "connect", watch)
+        for engine in {database.engine, database.reader}:
+            event.remove(engine, "connect", watch)
         database.close()
         for _, log in traced:
             log.close()

@@ -120,7 +120,7 @@ def test_log_left_half_read_gives_its_connection_back(database: Database) -> Non
         parts = RecordedDecisions(database).recorded("gift_send", None, None)
         next(parts)
         parts.close()
-        in_use.append(database.engine.pool.checkedout())
+        in_use.append(database.reader.pool.checkedout())
     # On SQLite the ledger keeps a few connections for the next who asks.
     assert in_use[0] == in_use[-1] <= (2 if database.is_sqlite else 0)
     store(database, record(9_999, 1))

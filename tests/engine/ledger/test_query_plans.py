@@ -50,7 +50,8 @@ class Recording:
     def __init__(self, database: Database) -> None:
         self._said: dict[str, Any] = {}
         database.close()
-        event.listen(database.engine, "do_connect", self._connect)
+        for engine in {database.engine, database.reader}:
+            event.listen(engine, "do_connect", self._connect)
 
     def of(self, hot: Hot) -> list[Said]:
         """Return the distinct statements of what is done."""
@@ -142,7 +143,8 @@ def _postgres_reads(connection: Connection, sql: str, values: Any) -> list[tuple
     driver = connection.connection.driver_connection
 
     def plan(options: str, asked: str) -> dict[str, Any]:
-        told = driver.execute(f"EXPLAIN ({options}FORMAT JSON) {asked}").fetchone()
+        # Prepared, the numbers in a generic plan would be parameters that are not given.
+        told = driver.execute(f"EXPLAIN ({options}FORMAT JSON) {asked}", prepare=False).fetchone()
         return told[0][0]["Plan"]
 
     plans = [plan("", psycopg.ClientCursor(driver).mogrify(sql, values))]
@@ -240,7 +242,7 @@ def _found(house, *settings: str) -> dict[str, tuple[str, str]]:
     for name, hot in _hot_paths(house, "coffee", "tart").items():
         said = recording.of(hot)
         assert said, f"{name} said nothing to the database"
-        with house.database.reading() as connection:
+        with house.database.reading(snapshot=True) as connection:
             if not house.database.is_sqlite:
                 for setting in settings:
                     connection.exec_driver_sql(f"SET LOCAL {setting}")
@@ -301,7 +303,7 @@ def test_statement_that_reads_a_whole_table_is_found(house, sql) -> None:
     ],
 )
 def test_statement_that_uses_an_index_is_not_blamed(house, sql) -> None:
-    with house.database.reading() as connection:
+    with house.database.reading(snapshot=True) as connection:
         if not house.database.is_sqlite:
             connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
         assert whole_reads(connection, (sql, () if house.database.is_sqlite else None)) == []
