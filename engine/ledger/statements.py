@@ -2,8 +2,8 @@
 
 SQLAlchemy's result layer costs more than the statements themselves: about 1 µs for each column of
 a result and 50 µs beside. What runs on every check or send goes to the driver's own cursor (`rows`,
-`row`, `change`, `run_many`), on the connection and in the transaction of the unit of work, where the
-driver's errors are translated, too (`engine.ledger.database`).
+`row`, `change`, `run_many`), in the transaction of the unit of work, where the driver's errors are
+translated, too (`engine.ledger.database`).
 """
 
 from __future__ import annotations
