@@ -125,8 +125,11 @@ class Database:
 
     def give_up(self, connection: Connection, error: BaseException) -> None:
         """Close a connection in which `error` was raised; what it had begun leaves no trace."""
-        told_by_driver = isinstance(error, self._driver_error) and not connection.invalidated
-        if told_by_driver and self.engine.dialect.is_disconnect(error, connection.connection, None):
+        if (
+            isinstance(error, self._driver_error)
+            and not connection.invalidated
+            and self.engine.dialect.is_disconnect(error, connection.connection, None)
+        ):
             # Told past SQLAlchemy: it would go on lending a connection that is dead.
             connection.invalidate(error)
         connection.close()
