@@ -54,11 +54,13 @@ class Stored:
 @dataclass(frozen=True, slots=True)
 class Completion:
     """Columns that a later row may fill in while the recorded row's `open_column` holds
-    `open_value`."""
+    `open_value` and both agree in `alike`."""
 
     columns: tuple[str, ...]
     open_column: str
     open_value: str | None
+    alike: tuple[str, ...] = ()
+    """Named with what contradicts where they differ too; no contradiction alone."""
 
 
 class BulkWriter:
@@ -198,6 +200,7 @@ class BulkWriter:
         changed = 0
         if completion is not None:
             fixed = [column for column in compare if column not in completion.columns]
+            fixed += completion.alike
             state = completion.open_column
             completing = (
                 update(table)
@@ -222,10 +225,13 @@ class BulkWriter:
         ]
         if not differs:
             return Stored(new, changed)
-        query = select(staged.c.row, *differs).where(same, or_(*differs)).order_by(staged.c.row)
+        alike = () if completion is None else completion.alike
+        told = [*differs, *(staged.c[column].is_distinct_from(table.c[column]) for column in alike)]
+        query = select(staged.c.row, *told).where(same, or_(*differs)).order_by(staged.c.row)
         found = self._connection.execute(query).all()
+        names = (*compare, *alike)
         contradictions = tuple(
-            Contradiction(row, tuple(c for c, other in zip(compare, flags, strict=True) if other))
+            Contradiction(row, tuple(c for c, other in zip(names, flags, strict=True) if other))
             for row, *flags in found
         )
         return Stored(new, changed, contradictions)

@@ -80,8 +80,7 @@ class DecisionQueue:
                 self._waiting.extend(records)
                 self._taken += len(records)
                 if self._writer is None:
-                    self._writer = threading.Thread(target=self._run, name="decisions", daemon=True)
-                    self._writer.start()
+                    self._begin_writer()
                 elif self._asleep:
                     self._changed.notify_all()
         if taken:
@@ -126,6 +125,16 @@ class DecisionQueue:
                 time.sleep(0.1)
         if writer is not None:
             writer.join()
+
+    def _begin_writer(self) -> None:
+        writer = threading.Thread(target=self._run, name="decisions", daemon=True)
+        try:
+            writer.start()
+        except (RuntimeError, MemoryError):
+            # The machine has no thread to spare: what was taken waits, and the next decision tries
+            # again.
+            return
+        self._writer = writer
 
     def _run(self) -> None:
         """Write until nothing has come for a while, or the queue is closed."""

@@ -21,7 +21,8 @@ TRACKED_PAIRS = 5_000
 _KEY_LENGTH = 16
 _COMPLETIONS = {
     "friendships": Completion(("until",), "until", None),
-    "gifts": Completion(("state", "outcome_at"), "state", GiftState.SENT.value),
+    # How a gift of our own ends is no file's to say: no money, stock or event would go with it.
+    "gifts": Completion(("state", "outcome_at"), "state", GiftState.SENT.value, ("origin",)),
 }
 _STORED_AS = {"outcome": "state"}
 

@@ -99,6 +99,36 @@ def test_writer_ends_when_nothing_comes_and_another_begins(database, queue, monk
     assert len(_kept(database)) == 2
 
 
+def _without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+
+def test_writer_that_cannot_begin_costs_nothing_and_the_next_decision_tries_again(
+    database, queue, monkeypatch
+) -> None:
+    records = _records(5)
+    with monkeypatch.context() as patch:
+        _without_threads(patch)
+        queue.put(records[:2])
+        queue.put(records[2:4])
+    assert (queue.waiting, _kept(database)) == (4, [])
+    queue.put(records[4:])
+    _wait_until(lambda: queue.waiting == 0)
+    assert _kept(database) == _ids(records)
+
+
+def test_close_writes_what_no_writer_could_be_begun_for(database, monkeypatch) -> None:
+    queue, records = DecisionQueue(database), _records(3)
+    with monkeypatch.context() as patch:
+        _without_threads(patch)
+        queue.put(records)
+    queue.close()
+    assert _kept(database) == _ids(records)
+
+
 def test_many_threads_put_each_decision_once(database, queue) -> None:
     parts = [_records(5) for _ in range(200)]
     with ThreadPoolExecutor(16) as pool:
