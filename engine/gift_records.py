@@ -11,7 +11,7 @@ from engine.domain.clock import DAY
 from engine.domain.errors import MoveRefused, UnknownReference
 from engine.domain.gift_events import GiftEvent, GiftEventKind, PaymentAction, PaymentNotice
 from engine.domain.gift_life import ACCEPT_WITHIN, state_for_sender
-from engine.domain.gifts import Gift, GiftState
+from engine.domain.gifts import UNSENT, Gift, GiftState
 from engine.domain.ids import new_id
 from engine.domain.money import Account, Entry, EntryKind, Terms, capture, reversals, tax
 from engine.domain.pair_state import Kind
@@ -74,14 +74,14 @@ def terms_of(gift: Gift) -> Terms:
 
 
 def of_recipient(gift: Gift | None, person: str) -> Gift:
-    """Return `gift` if it is to `person`.
+    """Return `gift` if it was sent to `person`.
 
     Raises
     ------
     UnknownReference
-        If there is none: the same, whether it is to somebody else or was never sent to anybody.
+        If there is none: the same, whether it is to somebody else, is held or was cancelled.
     """
-    if gift is None or gift.recipient != person:
+    if gift is None or gift.recipient != person or gift.state in UNSENT:
         raise unknown_gift()
     return gift
 

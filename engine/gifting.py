@@ -8,9 +8,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import orjson
 
+from engine.domain.clock import DAYS_BEGIN_EVERY, Clock, later
 from engine.domain.errors import UnknownReference
 from engine.domain.gift_events import GiftEventKind
 from engine.domain.gifts import Gift, GiftRequest, GiftState, Origin
@@ -26,6 +28,10 @@ from engine.ledger.caps import CounterKeys
 from engine.ledger.database import Database, Unit
 from engine.ledger.decision_queue import DecisionQueue
 from engine.ledger.idempotency import RequestKey
+from engine.ledger.statements import pipelined
+
+_MOST_BEGINNINGS: Final = 3
+"""How often a send begins anew at most because a day may have ended while it waited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,25 @@ class Checked:
 
     answer: GiftAnswer
     traces: tuple[RuleTrace, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A send as it was asked for; `begun_ns` of the performance counter."""
+
+    request: GiftRequest
+    occasion: str
+    payment_ref: str
+    key: RequestKey
+    begun_ns: int
+
+
+class _DayMayHaveChanged(Exception):
+    """While a send waited for its locks, the local day of a side may have ended."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.at = at
 
 
 class Gifting:
@@ -117,7 +142,13 @@ class Gifting:
         return answers
 
     def send(
-        self, request: GiftRequest, occasion: str, payment_ref: str, key: RequestKey, at: int
+        self,
+        request: GiftRequest,
+        occasion: str,
+        payment_ref: str,
+        key: RequestKey,
+        at: int,
+        clock: Clock | None = None,
     ) -> GiftAnswer:
         """Send `request` at `at` (microseconds) if the rules allow it.
 
@@ -130,6 +161,9 @@ class Gifting:
         ----------
         payment_ref
             The caller's authorisation of the price; it pays for one gift.
+        clock
+            Where it is given, it is asked again once the locks are held: the gift is decided and
+            recorded as of then, so that whatever was written before it counts for it.
 
         Raises
         ------
@@ -142,17 +176,37 @@ class Gifting:
         PolicyError, LedgerUnavailable
             If no trustworthy answer can be given; nothing is sent.
         """
-        begun = time.perf_counter_ns()
+        asked = _Asked(request, occasion, payment_ref, key, time.perf_counter_ns())
+        for _ in range(_MOST_BEGINNINGS):
+            try:
+                return self._send(asked, at, clock)
+            except _DayMayHaveChanged as changed:
+                at = changed.at
+        # By a clock that leaps on and on: as of the last instant whose day was looked at.
+        return self._send(asked, at, None)
+
+    def _send(self, asked: _Asked, at: int, clock: Clock | None) -> GiftAnswer:
+        """Send what is asked for at `at`, or as of when its locks are held, if that is later.
+
+        Raises
+        ------
+        _DayMayHaveChanged
+            If the locked counters may not be those of that instant's day; nothing is written.
+        """
+        request, key = asked.request, asked.key
         with self._database.reading() as unit:
             [reading] = self._policy.read_pairs(unit, [(request.sender, request.recipient)], at)
         counters = CounterKeys.of(request.sender, request.recipient, reading.context)
-        with self._database.writing() as unit:
+        with self._database.writing() as unit, pipelined(unit):
             stored = idempotency.claim(unit, key, at)
             if stored is not None:
                 return _from_json(stored)
             caps.lock(unit, counters, request.item)
+            begun_at, at = at, later(at, clock)
+            if at // DAYS_BEGIN_EVERY != begun_at // DAYS_BEGIN_EVERY:
+                raise _DayMayHaveChanged(at)
             [decided] = self._policy.decide(unit, [request], [reading], at)
-            record = record_of("send", decided, at, begun)
+            record = record_of("send", decided, at, asked.begun_ns)
             records = [record]
             answer = _answer(record, reading.model, _new_gift_id(decided, at))
             if answer.gift is not None:
@@ -165,13 +219,13 @@ class Gifting:
                     item=request.item,
                     relation=request.relation,
                     scene=request.scene,
-                    occasion=occasion,
+                    occasion=asked.occasion,
                     price_fen=decided.item.price_fen,
                     state=GiftState.HELD,
                     origin=Origin.LIVE,
                     occurred_at=at,
                     decision_id=record.decision_id,
-                    payment_ref=payment_ref,
+                    payment_ref=asked.payment_ref,
                     terms=terms,
                     sender_day=counters.sender_day,
                     recipient_day=counters.recipient_day,
@@ -186,14 +240,14 @@ class Gifting:
     def _record(self, unit: Unit, gift: Gift, limited: bool, at: int) -> None:
         """Write a decided gift; a held one reserves everything but is no tie event yet."""
         kind = GiftEventKind.HELD if gift.state is GiftState.HELD else GiftEventKind.SENT
-        gift = replace(gift, events=1)
-        gifts.record(unit, gift, at)
+        took = limited and caps.take_stock(unit, gift.item)
+        gift = replace(gift, events=1, took_piece=took)
         caps.count(unit, gift)
-        if limited:
-            caps.take_stock(unit, gift.item)
         held = Entry(1, EntryKind.ESCROW, escrow(gift.gift, gift.sender, gift.price_fen))
         postings.append(unit, gift.gift, [held], at)
         outbox.append(unit, event_of(gift, kind, at), at)
+        # After what nobody waits for: its answer tells whether the payment is another gift's.
+        gifts.record(unit, gift, at)
         if gift.state is GiftState.SENT:
             ties.append(unit, [given(gift)])
 

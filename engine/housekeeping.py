@@ -27,7 +27,6 @@ EVENTS_KEPT: Final = 30 * DAY
 INTERVAL_SECONDS: Final = 1.0
 PRUNE_SECONDS: Final = 60.0
 """How often is looked for what is old."""
-_GIFTS_AT_ONCE = 100
 _ROWS_AT_ONCE = 500
 _MOST_BATCHES = 20
 _PAUSE_SECONDS = 0.01
@@ -37,8 +36,9 @@ _PAUSE_SECONDS = 0.01
 class Expiring(Protocol):
     """Who moves gifts whose time has come."""
 
-    def expire_due(self, at: int, most: int = 100) -> int:
-        """Move up to `most` gifts that are due at `at` (microseconds); return how many."""
+    def expire_due(self, at: int, go_on: Callable[[], bool]) -> int:
+        """Move the gifts that are due at `at` (microseconds) for as long as `go_on`, asked after
+        each, says so; return how many."""
         ...
 
 
@@ -154,15 +154,13 @@ class Housekeeping:
             self._faults.pop(task, None)
 
     def _expire(self, at: int) -> int:
-        moved = 0
-        while not self._stopping.is_set():
-            gifts = self._moving.expire_due(at, _GIFTS_AT_ONCE)
-            if not gifts:
-                break
-            moved += gifts
-            if self._metrics is not None:
-                self._metrics.gifts_swept(gifts)
-        return moved
+        return self._moving.expire_due(at, self._swept)
+
+    def _swept(self) -> bool:
+        # One by one: a fault that ends the round takes no count with it.
+        if self._metrics is not None:
+            self._metrics.gifts_swept(1)
+        return not self._stopping.is_set()
 
     def _forget_answers(self, at: int) -> int:
         return self._in_batches(lambda unit: idempotency.prune(unit, at, _ROWS_AT_ONCE))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from engine.domain.clock import Clock, later
 from engine.domain.errors import CodeRefused, LedgerUnavailable, LishangError, MoveRefused
 from engine.domain.gift_events import GiftEventKind
 from engine.domain.gift_life import Move, has_ended, moved, state_for_recipient
@@ -28,7 +29,9 @@ from engine.ledger.caps import CounterKeys
 from engine.ledger.database import Database, Unit
 from engine.ledger.idempotency import RequestKey
 
-_Step = Callable[[Unit, Gift], Gift]
+_Step = Callable[[Unit, Gift, int], Gift]
+"""Moves a locked gift at an instant (microseconds)."""
+_GIFTS_AT_ONCE = 100
 
 
 class Moving:
@@ -38,14 +41,22 @@ class Moving:
     the other is refused. With an idempotency key a retry is the same answer; an answer that was a
     refusal is given anew.
 
-    An outcome is never before the sending, whatever a clock says that was set back.
+    An outcome is never before the sending, whatever a clock says that was set back. Where a move
+    is given the `clock`, it asks it again once it has the gift: what its caller was told while the
+    move waited for others is so, and a gift whose time ended meanwhile is not answered.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def accept(
-        self, gift: str, person: str, address: str | None, key: RequestKey | None, at: int
+        self,
+        gift: str,
+        person: str,
+        address: str | None,
+        key: RequestKey | None,
+        at: int,
+        clock: Clock | None = None,
     ) -> Gift:
         """Let the recipient `person` accept a gift at `at` (microseconds).
 
@@ -68,7 +79,7 @@ class Moving:
             If nothing could be written.
         """
 
-        def step(unit: Unit, found: Gift) -> Gift:
+        def step(unit: Unit, found: Gift, at: int) -> Gift:
             of_recipient(found, person)
             state, when = moved(found, Move.ACCEPT, at), max(at, found.occurred_at)
             after = replace(
@@ -85,9 +96,16 @@ class Moving:
             ties.append(unit, [accepted(after, when)])
             return after
 
-        return self._once(gift, key, at, step)
+        return self._once(gift, key, at, step, clock)
 
-    def decline(self, gift: str, person: str, key: RequestKey | None, at: int) -> Gift:
+    def decline(
+        self,
+        gift: str,
+        person: str,
+        key: RequestKey | None,
+        at: int,
+        clock: Clock | None = None,
+    ) -> Gift:
         """Let the recipient `person` decline a gift at `at` (microseconds).
 
         Only the recipient can tell until the gift would have expired: `expire_due` does the rest.
@@ -98,16 +116,23 @@ class Moving:
             As `accept`.
         """
 
-        def step(unit: Unit, found: Gift) -> Gift:
+        def step(unit: Unit, found: Gift, at: int) -> Gift:
             of_recipient(found, person)
             state = moved(found, Move.DECLINE, at)
             after = replace(found, state=state, outcome_at=max(at, found.occurred_at))
             gifts.move(unit, after, at)
             return after
 
-        return self._once(gift, key, at, step)
+        return self._once(gift, key, at, step, clock)
 
-    def redeem(self, gift: str, code: str | None, key: RequestKey | None, at: int) -> Gift:
+    def redeem(
+        self,
+        gift: str,
+        code: str | None,
+        key: RequestKey | None,
+        at: int,
+        clock: Clock | None = None,
+    ) -> Gift:
         """Hand an accepted gift over at `at` (microseconds); a voucher for its code, once.
 
         The price is captured if the terms pay on redemption.
@@ -124,7 +149,7 @@ class Moving:
             As `accept`.
         """
 
-        def step(unit: Unit, found: Gift) -> Gift:
+        def step(unit: Unit, found: Gift, at: int) -> Gift:
             state, when = moved(found, Move.REDEEM, at), _not_before_outcome(found, at)
             terms = terms_of(found)
             opens = code is None
@@ -141,7 +166,7 @@ class Moving:
                 payment = pay_out(unit, after, when)
             return tell(unit, after, GiftEventKind.REDEEMED, when, at, payment)
 
-        return self._once(gift, key, at, step)
+        return self._once(gift, key, at, step, clock)
 
     def refund(self, gift: str, key: RequestKey | None, at: int) -> Gift:
         """Take an accepted gift back at `at` (microseconds) and give its payer the money back.
@@ -162,10 +187,10 @@ class Moving:
             gift,
             key,
             at,
-            lambda unit, found: _refunded(unit, found, _not_before_outcome(found, at), at),
+            lambda unit, found, at: _refunded(unit, found, _not_before_outcome(found, at), at),
         )
 
-    def issue_voucher(self, gift: str, person: str, at: int) -> str:
+    def issue_voucher(self, gift: str, person: str, at: int, clock: Clock | None = None) -> str:
         """Return a new code for the accepted voucher of `person` at `at` (microseconds).
 
         A code of before opens it no more. Only its hash is kept: it cannot be shown again.
@@ -181,6 +206,7 @@ class Moving:
         """
         with self._database.writing() as unit:
             found = of_recipient(gifts.lock(unit, gift), person)
+            at = later(at, clock)
             if not terms_of(found).is_voucher:
                 raise MoveRefused("this gift is no voucher", "it needs no code")
             if found.state is not GiftState.ACCEPTED or has_ended(found, at):
@@ -188,12 +214,17 @@ class Moving:
                 raise MoveRefused(f"a voucher that is {seen} has no code", "see docs/gift_life.md")
             return vouchers.issue(unit, gift, at)
 
-    def expire_due(self, at: int, most: int = 100) -> int:
-        """Let up to `most` gifts end whose time is over at `at` (microseconds); return how many.
+    def expire_due(self, at: int, go_on: Callable[[], bool] = lambda: True) -> int:
+        """Let gifts end whose time is over at `at` (microseconds); return how many did.
 
         Each in a transaction of its own, the longest due first, as of the instant it was due: an
         unanswered gift expires, a declined one has the same consequences, a voucher that nobody
         redeemed is refunded. Any number of workers may do this at once.
+
+        Parameters
+        ----------
+        go_on
+            Called after each gift that ended, and says whether the rest is to be done now.
 
         Raises
         ------
@@ -203,21 +234,30 @@ class Moving:
             The first fault of a gift whose row cannot be read or ended, as after a change by
             hand; the others ended all the same.
         """
-        with self._database.reading() as unit:
-            due = gifts.due(unit, at, most)
-        # A row that somebody changed by hand must not keep the others waiting for ever.
-        ended = 0
-        faults: list[Exception] = []
-        for gift in due:
-            try:
-                ended += self._end(gift, at)
-            except LedgerUnavailable:
-                raise
-            except (LishangError, ValueError, TypeError, KeyError) as fault:
-                faults.append(fault)
-        if faults:
-            raise faults[0]
+        # Rows that somebody changed by hand, however many, must not keep the others waiting for
+        # ever: after each page it goes on with what was due after it.
+        ended, fault, page = 0, None, self._due(None, at)
+        while page:
+            for _, gift in page:
+                try:
+                    if not self._end(gift, at):
+                        continue
+                except LedgerUnavailable:
+                    raise
+                except (LishangError, ValueError, TypeError, KeyError) as error:
+                    fault = fault or error
+                    continue
+                ended += 1
+                if not go_on():
+                    return ended
+            page = self._due(page[-1], at)
+        if fault is not None:
+            raise fault
         return ended
+
+    def _due(self, after: tuple[int, str] | None, at: int) -> list[tuple[int, str]]:
+        with self._database.reading() as unit:
+            return gifts.due(unit, after, at, _GIFTS_AT_ONCE)
 
     def _end(self, gift: str, at: int) -> bool:
         with self._database.writing() as unit:
@@ -231,7 +271,9 @@ class Moving:
                 _expired(unit, found, found.due_at, at)
         return True
 
-    def _once(self, gift: str, key: RequestKey | None, at: int, step: _Step) -> Gift:
+    def _once(
+        self, gift: str, key: RequestKey | None, at: int, step: _Step, clock: Clock | None = None
+    ) -> Gift:
         with self._database.writing() as unit:
             stored = None if key is None else idempotency.claim(unit, key, at)
             if stored is not None:
@@ -239,7 +281,7 @@ class Moving:
             found = gifts.lock(unit, gift)
             if found is None:
                 raise unknown_gift()
-            after = step(unit, found)
+            after = step(unit, found, later(at, clock))
             if key is not None:
                 idempotency.answer(unit, key, gifts.as_json(after))
         return after
@@ -252,14 +294,14 @@ def _expired(unit: Unit, gift: Gift, due: int, at: int) -> None:
     after = replace(gift, state=state, due_at=None, outcome_at=outcome_at)
     caps.lock(unit, CounterKeys.of_gift(gift), gift.item)
     caps.uncount(unit, gift)
-    caps.return_stock(unit, gift.item)
+    caps.return_stock(unit, gift)
     payment = give_back(unit, after, due)
     tell(unit, after, GiftEventKind.EXPIRED, due, at, payment)
 
 
 def _refunded(unit: Unit, gift: Gift, when: int, at: int) -> Gift:
     after = replace(gift, state=moved(gift, Move.REFUND, at), due_at=None)
-    caps.return_stock(unit, gift.item)
+    caps.return_stock(unit, gift)
     payment = give_back(unit, after, when)
     after = tell(unit, after, GiftEventKind.REFUNDED, when, at, payment)
     # The log counts no acceptance of a refunded gift.

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import orjson
 
+from engine.domain.clock import Clock, later
 from engine.domain.errors import PolicyError
 from engine.domain.gift_events import GiftEventKind
 from engine.domain.gift_life import Move, moved
@@ -89,9 +90,16 @@ class Reviewing:
         ]
 
     def decide(
-        self, gift: str, approve: bool, reviewer: ApiKey, key: RequestKey | None, at: int
+        self,
+        gift: str,
+        approve: bool,
+        reviewer: ApiKey,
+        key: RequestKey | None,
+        at: int,
+        clock: Clock | None = None,
     ) -> Reviewed:
-        """Let `reviewer` send or cancel a held gift at `at` (microseconds).
+        """Let `reviewer` send or cancel a held gift at `at` (microseconds); where the `clock` is
+        given it is asked again once the locks are held.
 
         Before it is sent the rules decide once more, at its own price and in its own place in the
         counters: what they would hold the reviewer has looked at, what they deny is cancelled.
@@ -122,8 +130,9 @@ class Reviewing:
             locked = gifts.lock(unit, gift)
             if locked is None:
                 raise unknown_gift()
-            moved(locked, Move.APPROVE if approve else Move.REJECT, at)
             caps.lock(unit, CounterKeys.of_gift(locked), locked.item)
+            at = later(at, clock)
+            moved(locked, Move.APPROVE if approve else Move.REJECT, at)
             again = self._decided(unit, locked, reading, at, begun) if approve else None
             sends = again is not None and again.verdict.effect is not Effect.DENY
             decision_id = None if again is None else again.decision_id
@@ -191,7 +200,7 @@ def _sent(unit: Unit, gift: Gift, decision_id: str | None, at: int) -> Gift:
 def _cancelled(unit: Unit, gift: Gift, at: int) -> Gift:
     """Give back all that a held gift had reserved; its recipient never hears of it."""
     caps.uncount(unit, gift)
-    caps.return_stock(unit, gift.item)
+    caps.return_stock(unit, gift)
     payment = give_back(unit, gift, at)
     after = replace(gift, state=moved(gift, Move.REJECT, at))
     return tell(unit, after, GiftEventKind.REVIEWED, at, at, payment)

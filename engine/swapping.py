@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from engine.domain.clock import Clock, later
 from engine.domain.errors import Conflict, PriceDiffers, SwapRefused
 from engine.domain.gift_events import GiftEventKind
 from engine.domain.gift_life import Move, moved
@@ -33,12 +34,21 @@ class Swapping:
         self._policy = policy
         self._terms = terms
 
-    def swap(self, gift: str, person: str, item: str, key: RequestKey | None, at: int) -> Gift:
+    def swap(
+        self,
+        gift: str,
+        person: str,
+        item: str,
+        key: RequestKey | None,
+        at: int,
+        clock: Clock | None = None,
+    ) -> Gift:
         """Let the recipient `person` have `item` instead at `at` (microseconds).
 
         The rules decide on it as they would on a gift of `item` in the place of this one. Its 24
         hours, its days and its escrow stay; who gets what is settled anew. The decision is
-        recorded either way, and with a key a refusal by the rules is the same answer again.
+        recorded either way, and with a key a refusal by the rules is the same answer again. Where
+        the `clock` is given it is asked again once the locks are held.
 
         Raises
         ------
@@ -67,7 +77,9 @@ class Swapping:
             stored = None if key is None else idempotency.claim(unit, key, at)
             if stored is None:
                 locked = of_recipient(gifts.lock(unit, gift), person)
-                after = self._swapped(unit, locked, item, reading, at, begun)
+                # Asked when all is locked: what was committed before the swap counts for it.
+                caps.lock(unit, CounterKeys.of_gift(locked), locked.item, item)
+                after = self._swapped(unit, locked, item, reading, later(at, clock), begun)
                 if key is not None:
                     answer = _REFUSED if after is None else gifts.as_json(after)
                     idempotency.answer(unit, key, answer)
@@ -87,7 +99,6 @@ class Swapping:
         state = moved(gift, Move.SWAP, at)
         if item == gift.item:
             raise Conflict("this gift is that item already", "choose another item")
-        caps.lock(unit, CounterKeys.of_gift(gift), gift.item, item)
         asked = GiftRequest(gift.sender, gift.recipient, item, gift.relation, gift.scene)
         with gifts.set_aside(unit, gift):
             [decided] = self._policy.decide(unit, [asked], [on_its_days(reading, gift)], at)
@@ -99,7 +110,13 @@ class Swapping:
             return None
         terms, settled = self._terms.settle(gift.relation, decided.item, at)
         decisions.record(unit, [record, settled])
-        caps.return_stock(unit, gift.item)
-        caps.take_stock(unit, item)
-        after = replace(gift, state=state, item=item, terms=terms, decision_id=record.decision_id)
+        caps.return_stock(unit, gift)
+        after = replace(
+            gift,
+            state=state,
+            item=item,
+            terms=terms,
+            decision_id=record.decision_id,
+            took_piece=caps.take_stock(unit, item),
+        )
         return tell(unit, after, GiftEventKind.SWAPPED, at, at)

@@ -29,8 +29,9 @@ api = Resource("gift_moves", __name__, url_prefix="/v1/gifts", abp_tags=[Tag(nam
 @requires(Scope.GIFTS_ANSWER)
 def accept(path: GiftPath, header: MoveHeader, body: AcceptBody) -> GiftView:
     """Accept a gift within 24 hours, for its recipient."""
-    key, at = key_of(header, body), services().clock()
-    gift = services().moving.accept(path.gift, body.person, body.address, key, at)
+    key, found = key_of(header, body), services()
+    at, person = found.clock(), body.person
+    gift = found.moving.accept(path.gift, person, body.address, key, at, found.clock)
     return for_recipient(gift, gift.occurred_at)
 
 
@@ -41,8 +42,8 @@ def decline(path: GiftPath, header: MoveHeader, body: AnswerBody) -> GiftView:
 
     To its sender it looks like one that nobody answers.
     """
-    key, at = key_of(header, body), services().clock()
-    gift = services().moving.decline(path.gift, body.person, key, at)
+    key, found = key_of(header, body), services()
+    gift = found.moving.decline(path.gift, body.person, key, found.clock(), found.clock)
     return for_recipient(gift, gift.occurred_at)
 
 
@@ -54,8 +55,9 @@ def swap(path: GiftPath, header: MoveHeader, body: SwapBody) -> GiftView:
     409 says that the other item has another price (`PRICE_DIFFERS`) or may not be sent
     (`SWAP_REFUSED`); the gift is then as it was.
     """
-    key, at = key_of(header, body), services().clock()
-    gift = services().swapping.swap(path.gift, body.person, body.item, key, at)
+    key, found = key_of(header, body), services()
+    at, person = found.clock(), body.person
+    gift = found.swapping.swap(path.gift, person, body.item, key, at, found.clock)
     return for_recipient(gift, gift.occurred_at)
 
 
@@ -63,7 +65,8 @@ def swap(path: GiftPath, header: MoveHeader, body: SwapBody) -> GiftView:
 @requires(Scope.GIFTS_ANSWER)
 def voucher(path: GiftPath, body: AnswerBody) -> VoucherCode:
     """Show a new code of an accepted voucher to its recipient; it voids those of before."""
-    code = services().moving.issue_voucher(path.gift, body.person, services().clock())
+    found = services()
+    code = found.moving.issue_voucher(path.gift, body.person, found.clock(), found.clock)
     return VoucherCode(gift=path.gift, code=code)
 
 
@@ -74,8 +77,8 @@ def redeem(path: GiftPath, header: MoveHeader, body: RedeemBody) -> GiftView:
 
     A wrong, void or missing code is 409 (`CODE_REFUSED`), whichever it is.
     """
-    key, at = key_of(header, body), services().clock()
-    gift = services().moving.redeem(path.gift, body.code, key, at)
+    key, found = key_of(header, body), services()
+    gift = found.moving.redeem(path.gift, body.code, key, found.clock(), found.clock)
     return for_redeemer(gift, gift.occurred_at)
 
 

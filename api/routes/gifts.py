@@ -84,7 +84,8 @@ def send(header: SendHeader, body: SendBody) -> tuple[GiftVerdict, int]:
     """
     key = RequestKey(g.api_key.key_id, header.idempotency_key, _hash(body))
     found = services()
-    answer = found.gifting.send(body.request(), body.occasion, body.payment_ref, key, found.clock())
+    at, clock = found.clock(), found.clock
+    answer = found.gifting.send(body.request(), body.occasion, body.payment_ref, key, at, clock)
     current_metrics().decided(DECISION, answer.effect.value, answer.reasons)
     return _verdict(found.policy, body, answer, None), _STATUS[answer.effect]
 

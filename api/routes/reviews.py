@@ -33,8 +33,8 @@ def decide(path: GiftPath, header: MoveHeader, body: ReviewBody) -> ReviewAnswer
 
     The rules decide once more before it is sent; what they deny by now is cancelled.
     """
-    key, at = key_of(header, body), services().clock()
-    reviewed = services().reviewing.decide(path.gift, body.approve, g.api_key, key, at)
+    key, clock = key_of(header, body), services().clock
+    reviewed = services().reviewing.decide(path.gift, body.approve, g.api_key, key, clock(), clock)
     if reviewed.again is not None:
         verdict = reviewed.again.record.verdict
         current_metrics().decided(DECISION, verdict.effect.value, verdict.reasons)

@@ -16,6 +16,8 @@ SECOND = 1_000_000
 """Microseconds in a second."""
 HOUR = 3_600 * SECOND
 DAY = 24 * HOUR
+DAYS_BEGIN_EVERY = HOUR // 4
+"""No local day begins but at a multiple of this, whatever its zone."""
 
 DEFAULT_ZONE = "Asia/Shanghai"
 """Whose midnight ends the day of a person whose zone is unknown."""
@@ -32,6 +34,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def now() -> int:
     """Return the present time in microseconds since 1970 (UTC)."""
     return time.time_ns() // 1_000
+
+
+def later(at: int, clock: Clock | None) -> int:
+    """Return what `clock` says by now, no less than `at` (microseconds); `at` itself without one.
+
+    For whoever had to wait: what was true when it began may be so no more.
+    """
+    return at if clock is None else max(at, clock())
 
 
 @lru_cache(maxsize=1_024)

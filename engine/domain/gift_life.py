@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from engine.domain.clock import HOUR
 from engine.domain.errors import MoveRefused
-from engine.domain.gifts import UNSENT, Gift, GiftState, Origin
+from engine.domain.gifts import Gift, GiftState, Origin
 
 ACCEPT_WITHIN = 24 * HOUR
 """How long a sent gift waits to be answered."""
@@ -74,7 +74,7 @@ def _seen(gift: Gift, move: Move, at: int) -> str:
         return "imported"
     if move not in _ANSWERS:
         return state_for_sender(gift, at)
-    return "not sent" if gift.state in UNSENT else state_for_recipient(gift, at)
+    return state_for_recipient(gift, at)
 
 
 def has_ended(gift: Gift, at: int) -> bool:
@@ -94,8 +94,10 @@ def state_for_sender(gift: Gift, at: int) -> GiftState:
     """
     if gift.state not in {GiftState.SENT, GiftState.DECLINED}:
         return gift.state
-    # Once its money went back it stays expired, whatever a clock says that was set back.
-    settled = gift.state is GiftState.DECLINED and gift.due_at is None
+    # Once its money went back it stays expired, whatever a clock says that was set back. What was
+    # imported was never due here: it goes by its time alone, whatever became of it.
+    ours = gift.origin is Origin.LIVE
+    settled = ours and gift.state is GiftState.DECLINED and gift.due_at is None
     return GiftState.EXPIRED if settled or is_over(gift, at) else GiftState.SENT
 
 

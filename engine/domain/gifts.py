@@ -144,6 +144,8 @@ class Gift:
     """How many events its callers were told of."""
     address: str | None = None
     """Where the recipient wants it; never shown to the sender."""
+    took_piece: bool = False
+    """Whether it took a piece of limited stock: only then there is one to put back."""
 
 
 UNSENT = frozenset({GiftState.HELD, GiftState.CANCELLED})

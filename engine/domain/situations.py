@@ -63,9 +63,9 @@ class RecentGifts:
     """What went to and fro before, cancelled gifts not counted."""
 
     sender_hour: DayCount = DayCount()
-    """By the sender in the last 60 minutes."""
+    """By the sender in the last 60 minutes, and since."""
     sender_month_fen: int = 0
-    """By the sender in their local month."""
+    """By the sender in their local month, to its last day."""
     pair_year: DayCount = DayCount()
     """Between the two, both ways, in the last 365 days; gifts without a price are left out."""
     back_fen_24h: int = 0

@@ -19,7 +19,8 @@ class Total(NamedTuple):
 
 _HOLDS_CAPS = """origin = 'live' AND (state IN ('held', 'sent', 'accepted', 'redeemed', 'refunded')
   OR (state = 'declined' AND due_at IS NOT NULL))"""
-_HOLDS_STOCK = """origin = 'live' AND (state IN ('held', 'sent', 'accepted', 'redeemed')
+_HOLDS_PIECE = """origin = 'live' AND took_piece AND (
+  state IN ('held', 'sent', 'accepted', 'redeemed')
   OR (state = 'declined' AND due_at IS NOT NULL))"""
 
 # Added up from both sides at once, so that a counter without gifts shows as gifts without counter.
@@ -49,9 +50,9 @@ ORDER BY scope, subject, day
 _STOCK = Statement(f"""
 SELECT items.item, stock, stock_taken, coalesce(pieces, 0)
 FROM items LEFT JOIN (
-  SELECT item, count(*) AS pieces FROM gifts WHERE {_HOLDS_STOCK} GROUP BY item
+  SELECT item, count(*) AS pieces FROM gifts WHERE {_HOLDS_PIECE} GROUP BY item
 ) AS held ON held.item = items.item
-WHERE stock < 0 OR (stock IS NOT NULL AND stock_taken <> coalesce(pieces, 0))
+WHERE stock < 0 OR stock_taken <> coalesce(pieces, 0)
 ORDER BY items.item
 """)
 _PAYMENTS = Statement("""
@@ -90,7 +91,7 @@ def faulty_counters(connection: Connection) -> Iterator[Total]:
 
 
 def faulty_stock(connection: Connection) -> Iterator[Total]:
-    """Yield the limited items that are oversold or whose pieces are not those that gifts hold."""
+    """Yield the items that are oversold or whose pieces taken are not those that gifts hold."""
     for item, stock, taken, pieces in _STOCK.run(connection):
         yield Total(
             item, f"has {stock} pieces left and {taken} taken, while gifts hold {pieces} pieces"

@@ -73,16 +73,17 @@ class CounterKeys:
         return cls(gift.sender, pair, gift.recipient, *days)
 
 
-def lock(connection: Connection, keys: CounterKeys, *items: str) -> None:
+def lock(connection: Connection, keys: CounterKeys, item: str, *others: str) -> None:
     """Hold everybody else off what decides about a gift, until the transaction ends.
 
-    `items` are locked if their stock is limited, in the order of their names.
+    Items are locked if their stock is limited, in the order of their names. Returns when all is
+    held: what is read from then on, the clock too, is as it will be at the commit.
     """
     # SQLite has one writer: the rows it will write are locked with the rest.
     many_write = connection.dialect.name == "postgresql"
     if many_write:
-        _LOCK_PEOPLE.rows(connection, sender=keys.sender, recipient=keys.recipient)
-    _LOCK_COUNTERS.change(
+        _LOCK_PEOPLE.tell(connection, sender=keys.sender, recipient=keys.recipient)
+    _LOCK_COUNTERS.tell(
         connection,
         sender=keys.sender,
         pair=keys.pair,
@@ -90,8 +91,9 @@ def lock(connection: Connection, keys: CounterKeys, *items: str) -> None:
         sender_day=keys.sender_day,
         recipient_day=keys.recipient_day,
     )
-    for item in sorted(set(items)) if many_write else ():
-        _LOCK_STOCK.rows(connection, item=item)
+    for each in sorted({item, *others}) if many_write else ():
+        # Its rows are waited for, and with them all that was sent before where it is pipelined.
+        _LOCK_STOCK.rows(connection, item=each)
 
 
 def count(connection: Connection, gift: Gift) -> None:
@@ -104,8 +106,11 @@ def uncount(connection: Connection, gift: Gift) -> None:
     _counted(connection, gift, -1)
 
 
-def take_stock(connection: Connection, item: str) -> None:
+def take_stock(connection: Connection, item: str) -> bool:
     """Take a piece of an item, if its stock is limited; the item is locked.
+
+    Return whether it is: a gift that took none has none to put back, should the stock be limited
+    later.
 
     Raises
     ------
@@ -115,16 +120,18 @@ def take_stock(connection: Connection, item: str) -> None:
     taken = _TAKE_STOCK.row(connection, item=item, taken=1)
     if taken is None and _HAS_STOCK_LIMIT.row(connection, item=item):
         raise Conflict(f"no stock of {item!r} is left", "offer another item")
+    return taken is not None
 
 
-def return_stock(connection: Connection, item: str) -> None:
-    """Put a piece of an item back, if its stock is limited."""
-    _TAKE_STOCK.row(connection, item=item, taken=-1)
+def return_stock(connection: Connection, gift: Gift) -> None:
+    """Put the piece of its item back that a gift took, if it took one."""
+    if gift.took_piece:
+        _TAKE_STOCK.row(connection, item=gift.item, taken=-1)
 
 
 def _counted(connection: Connection, gift: Gift, sign: int) -> None:
     keys = CounterKeys.of_gift(gift)
-    _COUNT.change(
+    _COUNT.tell(
         connection,
         gifts=sign,
         fen=sign * gift.price_fen,

@@ -93,9 +93,11 @@ def _of_one(ties: str, joined: str) -> Statement:
 def _of_many(ties: str, joined: str) -> Statement:
     """Return the statement of any number; a pair is found once and then given to its items."""
     return Statement(f"""
-WITH p(k, sender, recipient, pair, sender_day, sender_month, recipient_day) AS MATERIALIZED (
+WITH p(k, sender, recipient, pair, sender_day, sender_month, recipient_day, next_month)
+AS MATERIALIZED (
   SELECT CAST(value ->> 0 AS INTEGER), value ->> 1, value ->> 2, value ->> 3,
-    CAST(value ->> 4 AS INTEGER), CAST(value ->> 5 AS INTEGER), CAST(value ->> 6 AS INTEGER)
+    CAST(value ->> 4 AS INTEGER), CAST(value ->> 5 AS INTEGER), CAST(value ->> 6 AS INTEGER),
+    CAST(value ->> 7 AS INTEGER)
   FROM {{each:pairs}}),
 a(n, k, item) AS MATERIALIZED (
   SELECT CAST(value ->> 0 AS INTEGER), CAST(value ->> 1 AS INTEGER), value ->> 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any
@@ -101,6 +101,12 @@ def days_in(sender_zone: str | None, recipient_zone: str | None, at: int) -> Day
     return day, day - today.day + 1, local_day(at, recipient_zone or DEFAULT_ZONE)
 
 
+@lru_cache(maxsize=256)
+def _next_month(first: int) -> int:
+    """Return the first day of the month after the one that begins on the day `first`."""
+    return (date.fromordinal(first) + timedelta(days=31)).replace(day=1).toordinal()
+
+
 def read_rows(
     connection: Connection,
     of_one: Statement,
@@ -123,6 +129,7 @@ def read_rows(
             sender_day=sender_day,
             sender_month=sender_month,
             recipient_day=recipient_day,
+            next_month=_next_month(sender_month),
             **recent_times(at),
         )
     # A pair is read once, however many items are asked for.
@@ -130,7 +137,7 @@ def read_rows(
     asked: list[tuple[int, int, str]] = []
     for n, (request, on) in enumerate(zip(requests, days, strict=True)):
         sender, recipient = request.sender, request.recipient
-        pair = (sender, recipient, pair_subject(sender, recipient), *on)
+        pair = (sender, recipient, pair_subject(sender, recipient), *on, _next_month(on[1]))
         asked.append((n, pairs.setdefault(pair, len(pairs)), request.item))
     rows = of_many.rows(
         connection,
@@ -142,7 +149,7 @@ def read_rows(
     return sorted(rows, key=_NUMBER)
 
 
-_Pair = tuple[str, str, str, int, int, int]
+_Pair = tuple[str, str, str, int, int, int, int]
 _NUMBER = itemgetter(0)
 
 

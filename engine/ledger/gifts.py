@@ -18,14 +18,14 @@ from engine.ledger.statements import Statement, Value
 _COLUMNS = (
     "gift, sender, recipient, item, relation, scene, occasion, price_fen, state, origin, "
     "occurred_at, decision_id, payment_ref, terms, sender_day, recipient_day, due_at, outcome_at, "
-    "events, address"
+    "events, address, took_piece"
 )
 _NAMES = _COLUMNS.split(", ")
 # A payment authorised for one gift pays for no other: whoever comes second finds no row inserted.
 _INSERT = Statement(f"""
 INSERT INTO gifts ({_COLUMNS}, recorded_at)
 VALUES ({", ".join(f":{name}" for name in _NAMES)}, :recorded_at)
-ON CONFLICT (payment_ref) WHERE payment_ref IS NOT NULL DO NOTHING
+ON CONFLICT (payment_ref) WHERE payment_ref IS NOT NULL DO NOTHING RETURNING gift
 """)
 _FIND = Statement(f"SELECT {_COLUMNS} FROM gifts WHERE gift = :gift")
 _LOCKED = Statement(f"SELECT {_COLUMNS} FROM gifts WHERE gift = :gift {{for_update}}")
@@ -33,7 +33,7 @@ _LOCKED = Statement(f"SELECT {_COLUMNS} FROM gifts WHERE gift = :gift {{for_upda
 _MOVE = Statement("""
 UPDATE gifts SET item = :item, state = :state, occurred_at = :occurred_at,
   decision_id = :decision_id, terms = :terms, due_at = :due_at, outcome_at = :outcome_at,
-  events = :events, address = :address,
+  events = :events, address = :address, took_piece = :took_piece,
   recorded_at = CASE state WHEN 'held' THEN :recorded_at ELSE recorded_at END
 WHERE gift = :gift
 """)
@@ -48,12 +48,15 @@ _MOVING = (
     "outcome_at",
     "events",
     "address",
+    "took_piece",
 )
 _CANCEL = Statement("UPDATE gifts SET state = :cancelled WHERE gift = :gift")
 # By id where several are due at once: in the order of their rows, which a decline has written
 # anew, the feed would tell those that were declined from those that nobody answered.
 _DUE = Statement("""
-SELECT gift FROM gifts WHERE due_at IS NOT NULL AND due_at <= :at ORDER BY due_at, gift LIMIT :most
+SELECT due_at, gift FROM gifts
+WHERE due_at >= :since AND due_at <= :at AND (due_at > :since OR gift > :gift)
+ORDER BY due_at, gift LIMIT :most
 """)
 _HELD = Statement(f"""
 SELECT {_COLUMNS} FROM gifts
@@ -70,7 +73,7 @@ def record(connection: Connection, gift: Gift, at: int) -> None:
     Conflict
         If its payment pays for another gift already.
     """
-    if not _INSERT.change(connection, **_values(gift), recorded_at=at):
+    if _INSERT.row(connection, **_values(gift), recorded_at=at) is None:
         raise Conflict(
             f"the payment {gift.payment_ref!r} pays for another gift",
             "authorise a payment for each gift",
@@ -95,12 +98,17 @@ def lock(connection: Connection, gift: str) -> Gift | None:
 def move(connection: Connection, gift: Gift, at: int) -> None:
     """Write what a move at `at` (microseconds) changed of a locked gift."""
     values = _values(gift)
-    _MOVE.change(connection, **{name: values[name] for name in _MOVING}, recorded_at=at)
+    _MOVE.tell(connection, **{name: values[name] for name in _MOVING}, recorded_at=at)
 
 
-def due(connection: Connection, at: int, most: int) -> list[str]:
-    """Return the gifts to which something happens by itself by `at`, the longest due first."""
-    return [str(gift) for gift in _DUE.run(connection, at=at, most=most).scalars()]
+def due(
+    connection: Connection, after: tuple[int, str] | None, at: int, most: int
+) -> list[tuple[int, str]]:
+    """Return the `(due_at, gift)` of up to `most` gifts to which something happens by itself by
+    `at`, the longest due first, from after one of them on."""
+    since, gift = after or (-1, "")
+    found = _DUE.run(connection, since=since, at=at, gift=gift, most=most)
+    return [(int(due_at), str(gift)) for due_at, gift in found]
 
 
 def held(connection: Connection, after: tuple[int, str] | None, most: int) -> list[Gift]:
@@ -117,7 +125,7 @@ def set_aside(connection: Connection, gift: Gift) -> Iterator[None]:
     """
     with connection.begin_nested() as savepoint:
         caps.uncount(connection, gift)
-        caps.return_stock(connection, gift.item)
+        caps.return_stock(connection, gift)
         _CANCEL.run(connection, gift=gift.gift, cancelled=GiftState.CANCELLED.value)
         yield
         savepoint.rollback()
@@ -131,7 +139,8 @@ def as_json(gift: Gift) -> str:
 def from_json(stored: str) -> Gift:
     """Return the gift that `as_json` wrote."""
     told = orjson.loads(stored)
-    return _gift([told[name] for name in _NAMES])
+    # An answer kept by a version of before may lack what gifts have got since.
+    return _gift([told.get(name) for name in _NAMES])
 
 
 def _values(gift: Gift) -> dict[str, Value]:
@@ -156,6 +165,7 @@ def _values(gift: Gift) -> dict[str, Value]:
         "outcome_at": gift.outcome_at,
         "events": gift.events,
         "address": gift.address,
+        "took_piece": gift.took_piece,
     }
 
 
@@ -170,6 +180,7 @@ def _gift(row: Sequence[Any]) -> Gift:
             "state": GiftState(told["state"]),
             "origin": Origin(told["origin"]),
             "terms": _terms(told["terms"]),
+            "took_piece": bool(told["took_piece"]),
         }
     )
 

@@ -20,17 +20,21 @@ VALUES (:key_id, :idempotency_key, :body_hash, '', :recorded_at)
 ON CONFLICT (key_id, idempotency_key) DO UPDATE
   SET body_hash = excluded.body_hash, answer = '', recorded_at = excluded.recorded_at
   WHERE idempotency.recorded_at <= :forgotten
+RETURNING key_id
 """)
 _OLD = """
 SELECT {place} FROM idempotency WHERE recorded_at <= :forgotten ORDER BY recorded_at LIMIT :most
 """
 # By their place in the table: told apart by their keys, PostgreSQL would look through all of them.
+# It asks again whether a row is old once it has waited for somebody who takes its key anew.
 _PRUNE = {
     "sqlite": Statement(f"""
 DELETE FROM idempotency WHERE rowid IN ({_OLD.format(place="rowid")})
+  AND recorded_at <= :forgotten
 """),
     "postgresql": Statement(f"""
 DELETE FROM idempotency WHERE ctid = ANY (ARRAY ({_OLD.format(place="ctid")}))
+  AND recorded_at <= :forgotten
 """),
 }
 _FIND = Statement("""
@@ -60,7 +64,7 @@ def claim(connection: Connection, key: RequestKey, at: int) -> str | None:
     IdempotencyConflict
         If the key was used with another body.
     """
-    claimed = _CLAIM.change(
+    claimed = _CLAIM.row(
         connection,
         key_id=key.key_id,
         idempotency_key=key.idempotency_key,
@@ -68,7 +72,7 @@ def claim(connection: Connection, key: RequestKey, at: int) -> str | None:
         recorded_at=at,
         forgotten=at - KEPT_FOR,
     )
-    if claimed:
+    if claimed is not None:
         return None
     [row] = _FIND.rows(connection, key_id=key.key_id, idempotency_key=key.idempotency_key)
     if row[0] != key.body_hash:
@@ -80,9 +84,7 @@ def claim(connection: Connection, key: RequestKey, at: int) -> str | None:
 
 def answer(connection: Connection, key: RequestKey, stored: str) -> None:
     """Keep the answer (JSON) under a key claimed in this transaction."""
-    _ANSWER.change(
-        connection, key_id=key.key_id, idempotency_key=key.idempotency_key, answer=stored
-    )
+    _ANSWER.tell(connection, key_id=key.key_id, idempotency_key=key.idempotency_key, answer=stored)
 
 
 def prune(connection: Connection, at: int, most: int) -> int:

@@ -67,7 +67,7 @@ _SLOWEST = Statement("SELECT min(position) FROM webhooks")
 
 def append(connection: Connection, event: GiftEvent, at: int) -> None:
     """Write an event, at `at` (microseconds), in the transaction of what it tells."""
-    _INSERT.change(
+    _INSERT.tell(
         connection,
         gift=event.gift,
         number=event.number,

@@ -20,20 +20,19 @@ _UNANSWERED = ", ".join(
 )
 
 
-def _sums(values: Sequence[str], given: str, since: str) -> str:
-    """Return the SQL of sums over the gifts `given` after `since`, as one text `1,2,3` or null.
+def _sums(values: Sequence[str], given: str) -> str:
+    """Return the SQL of sums over the gifts `given`, as one text `1,2,3` or null.
 
     A subquery has one value in both databases, and a scan for each of the sums would cost as much
     again; joined and grouped instead, SQLite may plan a pass over all gifts.
     """
     told = " || ',' || ".join(values)
-    return f"""
-  (SELECT {told} FROM gifts g WHERE {given}
-    AND g.occurred_at > {since} AND g.occurred_at <= :at_now)"""
+    return f"\n  (SELECT {told} FROM gifts g WHERE {given})"
 
 
 def _given(giver: str, taker: str) -> str:
-    return f"g.sender = {giver} AND g.recipient = {taker} AND g.state NOT IN ({_UNSENT})"
+    return f"""g.sender = {giver} AND g.recipient = {taker} AND g.state NOT IN ({_UNSENT})
+    AND g.occurred_at > :year_ago AND g.occurred_at <= :at_now"""
 
 
 _GIFTS_AND_FEN = ("COUNT(*)", "SUM(g.price_fen)")
@@ -65,13 +64,17 @@ def _friends_since(person: str, friend: str) -> str:
 
 
 # A sender's own gifts count while they are held, as they do in the counters; between two people
-# only what the other one has heard of counts.
-_HOUR = _sums(_GIFTS_AND_FEN, "g.sender = p.sender AND g.state <> 'cancelled'", ":hour_ago")
-_THERE = _sums((*_PRICED_AND_FEN, _EXPIRED), _given("p.sender", "p.recipient"), ":year_ago")
-_BACK = _sums((*_PRICED_AND_FEN, _LAST_DAY), _given("p.recipient", "p.sender"), ":year_ago")
+# only what the other one has heard of counts. What limits rest on ends with no instant: a gift
+# that came first may be of a later one, where clocks differ or one was set back.
+_HOUR = _sums(
+    _GIFTS_AND_FEN,
+    "g.sender = p.sender AND g.state <> 'cancelled' AND g.occurred_at > :hour_ago",
+)
+_THERE = _sums((*_PRICED_AND_FEN, _EXPIRED), _given("p.sender", "p.recipient"))
+_BACK = _sums((*_PRICED_AND_FEN, _LAST_DAY), _given("p.recipient", "p.sender"))
 _MONTH = """
   (SELECT SUM(m.fen) FROM counters m WHERE m.scope = 'sender' AND m.subject = p.sender
-    AND m.day BETWEEN p.sender_month AND p.sender_day)"""
+    AND m.day >= p.sender_month AND m.day < p.next_month)"""
 
 RECENT_COLUMNS = ", ".join(
     (

@@ -2,14 +2,15 @@
 
 SQLAlchemy's result layer costs more than the statements themselves: about 1 µs for each column of
 a result and 50 µs beside. What runs on every check or send goes to the driver's own cursor (`rows`,
-`row`, `change`, `run_many`), in the transaction of the unit of work, where the driver's errors are
-translated, too (`engine.ledger.database`).
+`row`, `change`, `tell`, `run_many`), in the transaction of the unit of work, where the driver's
+errors are translated, too (`engine.ledger.database`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from itertools import chain
 from typing import Any, Protocol, TypeAlias, cast
@@ -48,6 +49,8 @@ class _Driver(Protocol):
 
     def cursor(self) -> _Cursor: ...
 
+    def pipeline(self) -> AbstractContextManager[object]: ...
+
 
 class Statement:
     """One SQL text for both databases.
@@ -82,8 +85,18 @@ class Statement:
         return found[0] if found else None
 
     def change(self, connection: Connection, **values: Value) -> int:
-        """Execute with `values` on the driver's cursor and return how many rows it changed."""
-        return _driver(connection).execute(self._for(connection.dialect), values).rowcount
+        """Execute with `values` on the driver's cursor and return how many rows it changed.
+
+        Not for statements that are `pipelined`: their answers have not come yet.
+        """
+        changed = _driver(connection).execute(self._for(connection.dialect), values).rowcount
+        if changed < 0:
+            raise TypeError("nobody can tell yet how many rows a pipelined statement changes")
+        return changed
+
+    def tell(self, connection: Connection, **values: Value) -> None:
+        """Execute with `values` on the driver's cursor; what it answers interests nobody."""
+        _driver(connection).execute(self._for(connection.dialect), values)
 
     def run_many(self, connection: Connection, rows: Sequence[Mapping[str, Value]]) -> None:
         """Execute once for each of `rows` on the driver's cursor."""
@@ -141,6 +154,21 @@ class Insertion:
             row = f"({', '.join([mark] * len(self._columns))})"
             found = self._of_size[dialect, size] = self._into + ", ".join([row] * size)
         return found
+
+
+@contextmanager
+def pipelined(connection: Connection) -> Iterator[None]:
+    """Send PostgreSQL the statements inside without waiting for the answer to each.
+
+    They are carried out in their order, each seeing what was committed before it began; whoever
+    asks for rows waits for them, and whatever was refused is raised then or at the end. Inside only
+    the driver's own cursor may be used. On SQLite there is nobody to wait for.
+    """
+    if connection.dialect.name == "sqlite":
+        yield
+        return
+    with _driver(connection).pipeline():
+        yield
 
 
 def _driver(connection: Connection) -> _Driver:

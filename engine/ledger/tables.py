@@ -17,6 +17,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    false,
     text,
 )
 
@@ -121,6 +122,7 @@ gifts = Table(
     Column("due_at", BigInteger),  # when something happens to it by itself
     Column("events", Integer, nullable=False, server_default="0"),  # told of in the outbox
     Column("address", Text),  # where the recipient wants it
+    Column("took_piece", Boolean, nullable=False, server_default=false()),  # of limited stock
     Column("recorded_at", BigInteger, nullable=False),
     Index(
         "gifts_payment",

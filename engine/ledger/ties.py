@@ -148,7 +148,7 @@ def read_others(connection: Connection, person: str) -> list[str]:
 
 
 def _recomputed(connection: Connection, sender: str, recipient: str) -> Floats:
-    log = _PAIR_LOG.run(connection, sender=sender, recipient=recipient).all()
+    log = _PAIR_LOG.rows(connection, sender=sender, recipient=recipient)
     states = closed_form(
         DEFAULT_LAYOUT,
         np.zeros(len(log), dtype=np.int64),
@@ -168,7 +168,7 @@ def _locked(connection: Connection, sender: str, recipient: str) -> Floats:
 
 
 def _store(connection: Connection, sender: str, recipient: str, state: Floats) -> None:
-    _STORE.change(
+    _STORE.tell(
         connection,
         sender=sender,
         recipient=recipient,

@@ -13,7 +13,8 @@ from api.auth import scope_of
 from api.settings import Settings
 from engine.domain.clock import DAY, HOUR, format_time
 from engine.domain.gift_life import ACCEPT_WITHIN, TRANSITIONS, Move
-from engine.domain.gifts import GiftState
+from engine.domain.gifts import UNSENT, GiftState
+from engine.ledger import gifts, tables
 from engine.ledger.keys import Scope
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "gift_life.md"
@@ -97,7 +98,7 @@ def test_document_names_the_routes_with_their_scopes(counter) -> None:
 
 
 @pytest.mark.parametrize("state", list(GiftState))
-def test_every_move_outside_the_table_is_409_and_changes_nothing(counter, state) -> None:
+def test_every_move_outside_the_table_is_refused_and_changes_nothing(counter, state) -> None:
     gift = _made(counter, state)
     before, tried = counter.kept(), 0
     for moves in MOVED_BY.values():
@@ -105,10 +106,9 @@ def test_every_move_outside_the_table_is_409_and_changes_nothing(counter, state)
             if (state, Move(move)) in TRANSITIONS:
                 continue
             answer = counter.move(gift, move)
-            assert (answer.status_code, answer.get_json(force=True)["code"]) == (
-                409,
-                "MOVE_REFUSED",
-            ), move
+            never_heard = state in UNSENT and move in MOVED_BY[Scope.GIFTS_ANSWER]
+            expected = (404, "NOT_FOUND") if never_heard else (409, "MOVE_REFUSED")
+            assert (answer.status_code, answer.get_json(force=True)["code"]) == expected, move
             tried += 1
     if (state, Move.EXPIRE) not in TRANSITIONS:
         counter.at += 400 * DAY
@@ -153,9 +153,13 @@ def test_recipient_has_never_heard_of_a_gift_that_was_not_sent(counter) -> None:
         assert counter.view(gift, "recipient")["code"] == "NOT_FOUND"
         mine = counter.view(gift, "sender")
         assert (mine["state"], mine["sent_at"], mine["answer_by"]) == (state, None, None)
-        # Nor does a refused answer say more than that it was not sent.
-        told = counter.move(gift, "accept").get_json(force=True)["detail"]
-        assert told == "a gift that is not sent cannot be moved: accept"
+        # Nor does a refused answer say more than of an id that nobody ever gave.
+        for move in ("accept", "decline", "swap", "voucher"):
+            told, of_none = (
+                counter.move(one, move).get_json(force=True) for one in (gift, "gift_nowhere")
+            )
+            del told["instance"], of_none["instance"]
+            assert (told, told["status"]) == (of_none, 404)
 
 
 def test_declined_gift_looks_to_its_sender_sent_and_then_expired(counter) -> None:
@@ -179,6 +183,45 @@ def test_declined_gift_looks_to_its_sender_sent_and_then_expired(counter) -> Non
             assert views[0]["state"] == state
     assert counter.view(declined, "recipient")["state"] == "declined"
     assert counter.view(ignored, "recipient")["state"] == "expired"
+
+
+@pytest.mark.parametrize("move", ["accept", "decline", "swap"])
+def test_answer_that_waits_until_the_sender_was_told_of_an_expiry_is_refused(
+    counter, monkeypatch, move
+) -> None:
+    gift, seen = counter.send(), []
+    before, due, lock = counter.kept(), counter.at + ACCEPT_WITHIN, gifts.lock
+
+    def late(unit, asked):
+        """Wait for the gift until its 24 hours are over, and let the sender look at it."""
+        counter.at = due
+        seen.append(counter.view(gift, "sender")["state"])
+        return lock(unit, asked)
+
+    counter.at = due - 1
+    monkeypatch.setattr(gifts, "lock", late)
+    answer = counter.move(gift, move)
+    assert (answer.status_code, answer.get_json(force=True)["code"]) == (409, "MOVE_REFUSED")
+    assert seen == ["expired"]
+    assert counter.kept() == before
+
+
+def test_voucher_that_ends_while_its_move_waits_opens_nothing(counter, monkeypatch) -> None:
+    gift = counter.send("coffee")
+    counter.done(gift, "accept")
+    code = counter.done(gift, "voucher")["code"]
+    end, lock = counter.at + DAY, gifts.lock
+    with counter.database.writing() as unit:
+        unit.execute(tables.gifts.update().values(due_at=end))
+
+    def late(unit, asked):
+        counter.at = end
+        return lock(unit, asked)
+
+    monkeypatch.setattr(gifts, "lock", late)
+    for move, body in (("redeem", {"code": code}), ("voucher", {})):
+        counter.at = end - 1
+        assert counter.move(gift, move, **body).get_json(force=True)["code"] == "MOVE_REFUSED"
 
 
 def test_view_says_until_when_it_can_be_answered(counter) -> None:

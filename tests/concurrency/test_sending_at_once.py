@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 from proof import check_acknowledged, check_caps, deadlocks
-from sends import fault_of, rounds
+from sends import fault_of, rounds, sender_hour, sender_month
 from town import Town
 
 
@@ -32,4 +32,15 @@ def test_sends_at_once_stop_exactly_at_every_cap(town: Town, calls: int) -> None
     check_acknowledged(town, town.seen)
     check_caps(town)
     assert deadlocks(town) == 0
+    town.audit()
+
+
+def test_sends_of_one_person_at_one_instant_stop_at_the_caps_of_hour_and_month(town: Town) -> None:
+    # Who came first has the locks last as often as not, so the instants come in no order.
+    faults = []
+    for group in rounds(town, 15, only=(sender_hour, sender_month)):
+        told = town.storm(patient=False).run(group.calls, clients=len(group.calls))
+        faults.append(fault_of(group, told))
+    assert Counter(fault for fault in faults if fault) == {}
+    check_acknowledged(town, town.seen)
     town.audit()

@@ -59,6 +59,8 @@ REVIEWER = ApiKey("key-r", "rita", frozenset({Scope.GIFTS_REVIEW}), 0, None, Non
 
 SENDER_GIFTS, PAIR_GIFTS, RECIPIENT_GIFTS, SENDER_FEN, HELD_FEN = 5, 3, 4, 12_000, 3_001
 VOUCHER_DAYS = 3
+UNHEARD = {"held", "cancelled"}
+"""States of which the recipient never heard."""
 
 # price, kind, stock, brand, creator, owner of the name on it
 ITEMS = {
@@ -374,7 +376,7 @@ class Life(RuleBasedStateMachine):
         one = self._pick(pick, "accepted")
         person = self._person(one, stranger)
         expected: type[LishangError] | None = None
-        if stranger:
+        if stranger or one.state in UNHEARD:
             expected = UnknownReference
         elif not one.is_voucher or one.state != "accepted" or self._ended(one):
             expected = MoveRefused
@@ -588,7 +590,7 @@ class Life(RuleBasedStateMachine):
         return "review" if price >= HELD_FEN else "allow"
 
     def _answering(self, one: Known, stranger: bool) -> type[LishangError] | None:
-        if stranger:
+        if stranger or one.state in UNHEARD:
             return UnknownReference
         open_still = one.state == "sent" and self.at < one.at + 24 * HOUR
         return None if open_still else MoveRefused

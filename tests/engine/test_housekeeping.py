@@ -87,7 +87,7 @@ def test_round_ends_a_declined_gift_when_it_would_have_expired(house, keeper) ->
 
 
 def test_round_goes_on_until_nothing_is_due(house, keeper, monkeypatch) -> None:
-    monkeypatch.setattr("engine.housekeeping._GIFTS_AT_ONCE", 3)
+    monkeypatch.setattr("engine.moving._GIFTS_AT_ONCE", 3)
     send_many(house, 8)
     assert keeper.once(house.now + ACCEPT_WITHIN).gifts == 8
 
@@ -207,6 +207,20 @@ def test_fault_is_counted_and_the_task_done_once_it_is_mended(house, keeper) -> 
     assert [line["task"] for line in lines if line["event"] == "not done"] == ["expire"]
 
 
+def test_gifts_that_ended_are_counted_whatever_is_wrong_with_others(house, monkeypatch) -> None:
+    monkeypatch.setattr("engine.moving._GIFTS_AT_ONCE", 2)
+    gifts, seen = send_many(house, 7), Seen()
+    with house.database.writing() as unit:
+        some = tables.gifts.c.gift.in_(sorted(gifts)[:4])
+        unit.execute(tables.gifts.update().where(some).values(state="redeemed"))
+    at = house.now + ACCEPT_WITHIN
+    keeper = Housekeeping(house.database, house.moving, lambda: at, interval=0.02)
+    keeper.start(seen)
+    wait_until(lambda: seen.faults["expire"] >= 2)
+    keeper.stop()
+    assert seen.swept == 3
+
+
 def test_fault_that_nobody_foresaw_leaves_the_thread_alive(house) -> None:
     class Broken:
         """Fails as no part of ours should, then works."""
@@ -214,11 +228,11 @@ def test_fault_that_nobody_foresaw_leaves_the_thread_alive(house) -> None:
         def __init__(self) -> None:
             self.asked = 0
 
-        def expire_due(self, at: int, most: int = 100) -> int:
+        def expire_due(self, at: int, go_on: Callable[[], bool]) -> int:
             self.asked += 1
             if self.asked < 3:
                 raise ZeroDivisionError
-            return house.moving.expire_due(at, most)
+            return house.moving.expire_due(at, go_on)
 
     gift, seen = house.send(), Seen()
     at = house.now + ACCEPT_WITHIN

@@ -180,20 +180,50 @@ def test_expiry_gives_back_what_the_gift_took_up_and_keeps_the_tie(house) -> Non
 
 
 def test_sweep_takes_the_longest_due_first_and_no_more_than_asked(house) -> None:
-    gifts = [house.send(at=house.now + n) for n in (2, 0, 1)]
-    assert house.moving.expire_due(house.now + ACCEPT_WITHIN + 5, most=2) == 2
+    gifts, told = [house.send(at=house.now + n) for n in (2, 0, 1)], iter([True, False])
+    assert house.moving.expire_due(house.now + ACCEPT_WITHIN + 5, lambda: next(told)) == 2
     states = [house.find(gift).state for gift in gifts]
     assert states == [GiftState.SENT, GiftState.EXPIRED, GiftState.EXPIRED]
 
 
 @pytest.mark.parametrize("spoilt", [{"state": "redeemed"}, {"terms": "{"}])
-def test_sweep_passes_a_gift_that_cannot_end_and_tells_of_it(house, spoilt) -> None:
-    first, second = house.send(at=house.now), house.send(at=house.now + 1)
+def test_sweep_passes_gifts_that_cannot_end_however_many_and_tells_of_them(
+    house, spoilt, monkeypatch
+) -> None:
+    monkeypatch.setattr("engine.moving._GIFTS_AT_ONCE", 2)
+    # More than a page of them, and some due at one instant with those that can.
+    times = [0, 0, 0, 0, 0, 1, 1]
+    gifts = sorted(house.send(at=house.now + n) for n in times)
+    told = []
     with house.database.writing() as unit:
-        unit.execute(tables.gifts.update().where(tables.gifts.c.gift == first).values(**spoilt))
+        some = tables.gifts.c.gift.in_(gifts[:5])
+        unit.execute(tables.gifts.update().where(some).values(**spoilt))
     with pytest.raises((MoveRefused, ValueError)):
-        house.moving.expire_due(house.now + 2 * DAY)
-    assert house.find(second).state is GiftState.EXPIRED
+        house.moving.expire_due(house.now + 2 * DAY, lambda: not told.append(1))
+    assert [house.find(gift).state for gift in gifts[5:]] == [GiftState.EXPIRED] * 2
+    assert len(told) == 2
+
+
+def test_answers_that_waited_until_the_24_hours_were_over_are_refused(house) -> None:
+    gift, due = house.send("cake"), house.now + ACCEPT_WITHIN
+    before, times = house.everything(), [due - 1, due]
+
+    def waiting() -> int:
+        # Asked once before the wait for the gift and once after it.
+        return times.pop(0)
+
+    for move in (
+        lambda: house.moving.accept(gift, "bo", None, None, waiting(), waiting),
+        lambda: house.moving.decline(gift, "bo", None, waiting(), waiting),
+        lambda: house.swapping.swap(gift, "bo", "tart", None, waiting(), waiting),
+    ):
+        times[:] = [due - 1, due]
+        with pytest.raises(MoveRefused, match="expired"):
+            move()
+        assert times == []
+    assert house.everything() == before
+    times[:] = [due - 1, due - 2]
+    assert house.moving.accept(gift, "bo", None, None, waiting(), waiting).outcome_at == due - 1
 
 
 def test_sweeps_at_once_end_every_gift_once(house) -> None:
@@ -277,7 +307,9 @@ def test_code_is_kept_as_a_hash_and_read_however_it_is_typed(house) -> None:
 def test_code_is_issued_to_the_recipient_of_an_accepted_voucher_only(house) -> None:
     gift, cake = house.send(), house.send("cake")
     _accept(house, cake)
+    held = house.send("watch")
     for asked, person, error in (
+        (held, "bo", UnknownReference),
         (gift, "bo", MoveRefused),
         (cake, "bo", MoveRefused),
         (gift, "an", UnknownReference),
@@ -331,6 +363,11 @@ def test_voucher_that_nobody_redeemed_is_refunded_at_its_end(ending) -> None:
         house.moving.redeem(gift, code, None, end)
     with pytest.raises(MoveRefused, match="ended"):
         house.moving.issue_voucher(gift, "bo", end)
+    # Also where it came to its end while the move waited for others.
+    with pytest.raises(MoveRefused):
+        house.moving.redeem(gift, code, None, end - 1, lambda: end)
+    with pytest.raises(MoveRefused, match="ended"):
+        house.moving.issue_voucher(gift, "bo", end - 1, lambda: end)
     assert house.moving.expire_due(end + DAY) == 1
     ended = house.find(gift)
     assert (ended.state, ended.due_at, ended.outcome_at) == (

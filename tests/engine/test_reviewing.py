@@ -27,7 +27,7 @@ def _decide(house, gift: str, approve: bool = True, at: int | None = None, key=N
 
 def test_waiting_shows_the_oldest_first_page_by_page_with_the_rules_that_held_them(house) -> None:
     gifts = [house.send("watch", at=house.now + n) for n in (2, 0, 1)]
-    house.send("cake")
+    house.send("cake", sender="bo", recipient="an")
     first = house.reviewing.waiting(None, 2)
     last = first[-1].gift
     rest = house.reviewing.waiting((last.occurred_at, last.gift), 2)

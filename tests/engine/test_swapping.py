@@ -158,11 +158,10 @@ def test_swap_for_an_item_whose_price_has_changed_goes_by_its_price_now(house) -
 
 
 def test_swap_is_for_gifts_that_wait_for_an_answer_only(house) -> None:
-    held, late, accepted = house.send("watch"), house.send("cake"), house.send("cake")
+    late, accepted = house.send("cake"), house.send("cake")
     house.moving.accept(accepted, "bo", None, None, house.now)
     before = house.everything()
     for gift, at in (
-        (held, house.now),
         (late, house.now + ACCEPT_WITHIN),
         (accepted, house.now),
     ):

@@ -11,6 +11,10 @@ SENDER_GIFTS, PAIR_GIFTS, RECIPIENT_GIFTS = 12, 4, 20
 """What the rules below let a sender, a pair and a recipient have in a day."""
 SENDER_FEN, PAIR_FEN, RECIPIENT_FEN = 30_000, 10_000, 60_000
 HELD_FROM_FEN = 100_000
+HOUR_GIFTS, HOUR_KIND = 5, "flower"
+"""What a sender may send in an hour where the last one is of this kind."""
+MONTH_FEN, MONTH_KIND = 15_000, "ring"
+"""What a sender may spend in a month where the last gift is of this kind."""
 
 _CAPS = (
     ("sender.day_gifts_after", SENDER_GIFTS, "DAILY_CAP_REACHED"),
@@ -32,6 +36,8 @@ def write_rules(folder: Path) -> Path:
         "pack: gift_send\ndecides: gift_send\nversion: 1\nowner: tests\njurisdiction: CN\n"
         "effective: {from: 2026-01-01T00:00:00+08:00}\nrules:\n"
         + "".join(_cap(*cap) for cap in _CAPS)
+        + _more("sender.hour_gifts_after", HOUR_GIFTS, HOUR_KIND, "DAILY_CAP_REACHED")
+        + _more("sender.month_fen_after", MONTH_FEN, MONTH_KIND, "AMOUNT_CAP_REACHED")
         + _rule("in_stock", "!gift.in_stock", "deny", "ITEM_UNAVAILABLE", "gift.in_stock", "false")
         + _rule(
             "dear",
@@ -55,6 +61,13 @@ def _cap(fact: str, most: int, reason: str) -> str:
         return _rule(name, when, "deny", reason, fact, str(most + 1))
     example = f"{most + 1}, gift.price_fen: 900"
     return _rule(name, f"'{when}'", "deny", reason, fact, example)
+
+
+def _more(fact: str, most: int, kind: str, reason: str) -> str:
+    """Return a cap that is below those of a day, so it holds for things of one kind alone."""
+    when = f"{fact} > {most} && gift.kind == {kind!r}"
+    example = f"{most + 1}, gift.kind: {kind}"
+    return _rule(fact.replace(".", "_"), f'"{when}"', "deny", reason, fact, example)
 
 
 def _rule(name: str, when: str, then: str, reason: str, fact: str, example: str) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import count
 
 from rulebook import (
+    HOUR_GIFTS,
+    MONTH_FEN,
     PAIR_FEN,
     PAIR_GIFTS,
     RECIPIENT_FEN,
@@ -17,7 +19,7 @@ from rulebook import (
 from storm import Call, Told
 from town import Town
 
-COFFEE_FEN, CAKE_FEN = 900, 5_000
+COFFEE_FEN, RING_FEN, CAKE_FEN = 900, 3_000, 5_000
 _NUMBERS = count()
 _UNSAID = frozenset({"NOT_POSSIBLE_NOW"})
 """Of what is refused for the recipient's sake nobody is told why."""
@@ -34,6 +36,9 @@ class Group:
     """Reasons or codes that the others may be refused with."""
 
 
+Kind = Callable[[Town, str], Group]
+
+
 def send(sender: str, recipient: str, item: str = "coffee", **more: str) -> Call:
     """Return the sending of a gift under a key and with a payment of its own."""
     n = next(_NUMBERS)
@@ -42,10 +47,10 @@ def send(sender: str, recipient: str, item: str = "coffee", **more: str) -> Call
     return Call("/v1/gifts", body | more, key)
 
 
-def rounds(town: Town, times: int) -> Iterator[Group]:
-    """Return every kind of group `times` times, each with people of its own."""
+def rounds(town: Town, times: int, only: Sequence[Kind] = ()) -> Iterator[Group]:
+    """Return every kind of group (or `only` those) `times` times, each with its own people."""
     for n in range(times):
-        for kind in KINDS:
+        for kind in only or KINDS:
             yield kind(town, f"{kind.__name__}{next(_NUMBERS)}-{n}")
 
 
@@ -58,6 +63,17 @@ def _sender_fen(_: Town, n: str) -> Group:
     most = SENDER_FEN // CAKE_FEN
     calls = tuple(send(n, f"{n}to{k}", "cake") for k in range(most + 3))
     return Group("sender's fen", calls, most, frozenset({"AMOUNT_CAP_REACHED"}))
+
+
+def sender_hour(_: Town, n: str) -> Group:
+    calls = tuple(send(n, f"{n}to{k}", "rose") for k in range(HOUR_GIFTS + 5))
+    return Group("sender's gifts of an hour", calls, HOUR_GIFTS, frozenset({"DAILY_CAP_REACHED"}))
+
+
+def sender_month(_: Town, n: str) -> Group:
+    most = MONTH_FEN // RING_FEN
+    calls = tuple(send(n, f"{n}to{k}", "ring") for k in range(most + 3))
+    return Group("sender's fen of a month", calls, most, frozenset({"AMOUNT_CAP_REACHED"}))
 
 
 def _pair_gifts(_: Town, n: str) -> Group:
@@ -123,9 +139,11 @@ def _circle(_: Town, n: str) -> Group:
     return Group("circle", calls, 3 * PAIR_GIFTS)
 
 
-KINDS: Sequence[Callable[[Town, str], Group]] = (
+KINDS: Sequence[Kind] = (
     _sender_gifts,
     _sender_fen,
+    sender_hour,
+    sender_month,
     _pair_gifts,
     _pair_fen,
     _recipient_gifts,

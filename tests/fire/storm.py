@@ -181,7 +181,7 @@ class _Client:
         if self._connection is None:
             self._connection = HTTPConnection("127.0.0.1", self._port, timeout=60)
         key = {} if call.key is None else {"Idempotency-Key": call.key}
-        body = json.dumps(call.body) if call.body else None
+        body = None if call.method == "GET" else json.dumps(call.body)
         self._connection.request(call.method, call.path, body, {**self._headers, **key})
         answer = self._connection.getresponse()
         text = answer.read()

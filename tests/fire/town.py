@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rulebook import HELD_FROM_FEN, write_rules
+from rulebook import HELD_FROM_FEN, HOUR_KIND, MONTH_KIND, write_rules
 from served import Served
 from sqlalchemy import Row, insert, text
 from storm import Storm, Told
@@ -25,6 +25,8 @@ CATALOGUE: dict[str, tuple[int, str, dict[str, object]]] = {
     "cake": (5_000, "cake", {}),
     "pie": (5_000, "cake", {}),
     "watch": (HELD_FROM_FEN, "watch", {}),
+    "rose": (900, HOUR_KIND, {}),
+    "ring": (3_000, MONTH_KIND, {}),
 }
 
 

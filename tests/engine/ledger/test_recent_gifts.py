@@ -79,7 +79,8 @@ def _recent(world, *given: Given, at=None) -> RecentGifts:
 
 
 def test_hour_counts_gifts_of_less_than_sixty_minutes_ago(world) -> None:
-    for ago, counted in ((0, 1), (-1, 0), (HOUR - 1, 1), (HOUR, 0), (HOUR + 1, 0)):
+    # A later gift that is there all the same came first: it counts.
+    for ago, counted in ((0, 1), (-1, 1), (-DAY, 1), (HOUR - 1, 1), (HOUR, 0), (HOUR + 1, 0)):
         found = _recent(world, Given("an", "cy", ago, fen=700))
         assert found.sender_hour == DayCount(counted, 700 * counted), ago
 
@@ -152,7 +153,8 @@ def test_decline_shows_in_no_fact_of_the_sender_at_any_time(world, declined, mom
 def _expected(world, history: Sequence[Given], at: int) -> RecentGifts:
     """The definitions, gift by gift."""
     told = [(g, world.now - g.ago) for g in history if world.now - g.ago <= at]
-    hour = [g for g, t in told if g.sender == "an" and t > at - HOUR and g.state != "cancelled"]
+    since = [g for g in history if world.now - g.ago > at - HOUR]
+    hour = [g for g in since if g.sender == "an" and g.state != "cancelled"]
     known = [(g, t) for g, t in told if g.state not in ("held", "cancelled")]
     there = [(g, t) for g, t in known if (g.sender, g.recipient) == ("an", "bo")]
     back = [(g, t) for g, t in known if (g.sender, g.recipient) == ("bo", "an")]
@@ -217,12 +219,14 @@ def test_month_begins_at_the_first_midnight_of_the_persons_own_zone(
         _count(world, "sender", "an", day.toordinal(), fen)
     _count(world, "sender", "an", date(2026, 3, 1).toordinal(), 1_000)
     _count(world, "sender", "an", date(2026, 3, 2).toordinal(), 10_000)
+    _count(world, "sender", "an", date(2027, 3, 1).toordinal(), 100_000)
     _count(world, "sender", "bo", date(2026, 2, 3).toordinal(), 5)
     _count(world, "recipient", "an", date(2026, 2, 3).toordinal(), 5)
     _count(world, "pair", pair_subject("an", "bo"), date(2026, 2, 3).toordinal(), 5)
     assert _situation(world, midnight - 1).recent.sender_month_fen == 110
-    assert _situation(world, midnight).recent.sender_month_fen == 1_000
-    assert _situation(world, midnight + DAY).recent.sender_month_fen == 11_000
+    for at in (midnight, midnight + DAY, midnight + 31 * DAY - HOUR - 1):
+        assert _situation(world, at).recent.sender_month_fen == 11_000
+    assert _situation(world, midnight + 31 * DAY).recent.sender_month_fen == 0
 
 
 def test_friendship_dates_from_when_both_directions_held(world) -> None:
