@@ -146,17 +146,21 @@ class Delivering:
         try:
             while leased is not None:
                 events = self._webhooks.next_events(leased, _EVENTS_AT_ONCE)
-                if not events or self._stopping.is_set() or monotonic() > turn_ends:
-                    self._webhooks.release(leased)
-                    return
-                leased = self._tell(leased, events, client)
+                if not events or self._stopping.is_set():
+                    break
+                leased = self._tell(leased, events, client, turn_ends)
+                if monotonic() >= turn_ends:
+                    break
+            if leased is not None:
+                self._webhooks.release(leased)
         finally:
             client.close()
 
     def _tell(
-        self, leased: Webhook, events: list[FeedEvent], client: WebhookClient
+        self, leased: Webhook, events: list[FeedEvent], client: WebhookClient, turn_ends: float
     ) -> Webhook | None:
-        """Deliver `events` in order; return the lease as it is then, None once it is let go."""
+        """Deliver `events` in order, at least one and until the turn ends; return the lease as it
+        is then, None once it is let go."""
         self._count_missed(leased, events[0].position - leased.position - 1)
         held, reached, noted = leased, leased.position, monotonic()
         for placed in events:
@@ -171,6 +175,8 @@ class Delivering:
                 if advanced is None:
                     return None
                 held, noted = advanced, monotonic()
+            if monotonic() >= turn_ends:
+                break
         if reached == held.position:
             return held
         return self._webhooks.advance(held, reached, self._clock())

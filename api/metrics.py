@@ -13,13 +13,17 @@ from flask import Flask, Request, Response, current_app
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from api.auth import is_marked, scope_of
 from api.layers import Memory, layers_of
 from api.logging import route_of
 from engine.domain.verdicts import PackRef
+from engine.ledger.keys import Scope
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 """The environment variable naming the folder through which workers share their numbers."""
+ANSWERS: Final = "/v1/gifts/<gift>:answer"
+"""The route that everything a recipient does is counted as: accept, decline, swap, voucher."""
 _EXTENSION: Final = "lishang.metrics"
 # The library's own signatures say no types.
 _collect_files = cast(Callable[..., object], MultiProcessCollector)
@@ -283,13 +287,20 @@ def install(app: Flask, metrics: Metrics) -> None:
     """Count every request of `app`."""
     app.extensions[_EXTENSION] = metrics
 
+    def counted_as(request: Request) -> str:
+        # These numbers are for everybody to see. By itself a decline would be counted at once,
+        # with its duration; beside acceptances only, whoever is told of those could subtract them.
+        view = app.view_functions.get(request.endpoint or "")
+        answers = is_marked(view) and scope_of(view) is Scope.GIFTS_ANSWER
+        return ANSWERS if answers else route_of(request)
+
     def begin(_request: Request, kept: Memory) -> None:
         kept.metrics_started = perf_counter()
 
     def end(request: Request, kept: Memory, response: Response) -> None:
         ended = perf_counter()
         seconds = ended - kept.get("metrics_started", ended)
-        metrics.answered(request.method, route_of(request), response.status_code, seconds)
+        metrics.answered(request.method, counted_as(request), response.status_code, seconds)
         metrics.count_retired_engines()
 
     layers_of(app).add(begin, end)

@@ -146,8 +146,7 @@ class WebhookClient:
         # A name of a strange form fails as UnicodeError.
         except (OSError, HTTPException, UnicodeError) as error:
             self.close()
-            why = str(error) or type(error).__name__
-            raise DeliveryFailed(f"{type(error).__name__}: {why}"[:_LONGEST_FAULT]) from error
+            raise DeliveryFailed(_fault(error)) from error
         if not 200 <= status < 300:
             raise DeliveryFailed(f"answered {status}")
 
@@ -232,3 +231,11 @@ class WebhookClient:
             self._tls = ssl.create_default_context()
         self._tls.sslsocket_class = _TlsSocket
         return self._tls
+
+
+def _fault(error: Exception) -> str:
+    """Return what went wrong, fit for a table and a terminal: the receiver has a say in it."""
+    why = f"{type(error).__name__}: {str(error) or type(error).__name__}"[:_LONGEST_FAULT]
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in why
+    )

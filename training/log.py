@@ -11,10 +11,8 @@ from ibis.expr.types import Table
 from engine.domain.errors import NotEnoughData, UnknownReference
 
 TableName = Literal[
-    "people",
     "consents",
     "friendships",
-    "blocks",
     "items",
     "gifts",
     "interactions",
@@ -23,7 +21,7 @@ TableName = Literal[
     "offer_events",
 ]
 TABLES: tuple[TableName, ...] = get_args(TableName)
-"""The tables that are exported, with the columns of the ledger's."""
+"""The tables that are exported, with those of the ledger's columns that training reads."""
 
 _THREADS = 2
 

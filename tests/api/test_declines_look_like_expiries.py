@@ -156,6 +156,29 @@ class World:
         done = self.call("POST", f"/v1/gifts/{gift}:{move}", {"person": "bo", **more})
         assert done.status_code == 200, done.text
 
+    def imports(self, state: str) -> list[str]:
+        """Let a gift of just now and one of almost a day ago come by an import."""
+        made = {"imported-1": self.at, "imported-2": self.at - 20 * HOUR}
+        with self.database.writing() as unit:
+            for gift, at in made.items():
+                row = {
+                    "gift": gift,
+                    "sender": "an",
+                    "recipient": "bo",
+                    "item": "tea",
+                    "price_fen": 900,
+                    "relation": "friend",
+                    "scene": "chat",
+                    "occasion": "none",
+                    "state": state,
+                    "origin": "imported",
+                    "occurred_at": at,
+                    "outcome_at": at + 1 if state == "declined" else None,
+                    "recorded_at": self.at,
+                }
+                unit.execute(insert(tables.gifts).values(row))
+        return [*made]
+
     def as_recipient(self, gift: str) -> str:
         return self.call("GET", f"/v1/gifts/{gift}?viewer=recipient").get_json()["state"]
 
@@ -186,9 +209,22 @@ class World:
         self.told.append([self._plain(b) for b in self.receiver.wait_for(len(page["events"]))])
         # A send that goes through where there is room in the caps, and is denied where not.
         self.send("last")
+        self.told.append(self._counted())
         for checked in checks:
             self._facts(checked["decision_id"])
         self.told.append(self._kept())
+
+    def _counted(self) -> list[str]:
+        """Return what everybody can read of the metrics that does not hang on how long things
+        took."""
+        numbers = self.call("GET", "/metrics").text.splitlines()
+        told = (
+            "lishang_requests_total",
+            "lishang_request_seconds_count",
+            "lishang_decisions_total",
+            "lishang_gifts_swept_total",
+        )
+        return [number for number in numbers if number.startswith(told)]
 
     def _facts(self, decision: str) -> None:
         """Keep all facts that a decision rested on, more than anybody is told of it."""
@@ -276,10 +312,14 @@ def _course(world: World, declines: bool) -> tuple[list[Any], list[str]]:
     world.at += HOUR
     world.answer(swapped, "swap", item="coffee")
     world.answer(kept, "accept")
-    if declines:
-        for gift in left:
+    for gift in left:
+        if declines:
             world.answer(gift, "decline")
+        else:
+            # Something else that recipients do, and that their senders are not told of, too.
+            world.answer(kept, "voucher")
     seen = [world.as_recipient(gift) for gift in left]
+    everything += world.imports("declined" if declines else "sent")
     world.observe(everything)
     for instant in (
         BEGIN + 3 * HOUR,  # the last hour of the sending day
@@ -312,7 +352,8 @@ def test_gifts_due_at_one_instant_are_moved_in_an_order_that_no_decline_changes(
             world.answer(gift, "decline")
         world.at += DAY
         with database.reading() as unit:
-            assert gifts.due(unit, world.at + 1, 10) == sorted(sent)
+            due = gifts.due(unit, None, world.at + 1, 10)
+        assert [gift for _, gift in due] == sorted(sent)
     finally:
         world.close()
 

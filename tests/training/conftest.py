@@ -1,4 +1,4 @@
-"""Exported logs for the tests of training, written with the ledger's own columns."""
+"""Exported logs for the tests of training, written with the columns that the ledger exports."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import BigInteger, Boolean, Float, Integer
 
+from engine.ledger.export import EXPORTED
 from engine.ledger.tables import metadata
 from training.log import TABLES, ExportedLog
 
@@ -66,5 +67,6 @@ def _schema(table: str) -> pa.Schema:
         [
             pa.field(column.name, kinds.get(type(column.type), pa.string()))
             for column in metadata.tables[table].columns
+            if column.name in EXPORTED[table]
         ]
     )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from api.delivering import Delivering
 from engine.domain.clock import SECOND, format_time, now
@@ -321,6 +322,27 @@ def test_fault_in_a_delivery_is_counted_and_the_event_told_after_the_lease(
         worker.stop()
 
 
+def test_answer_of_unprintable_bytes_is_noted_in_printable_words(
+    post, receiver, wait_until
+) -> None:
+    def garbage(request) -> None:
+        request.wfile.write(b"\x00\x1b[31m\x07garbage\xc2\x85\r\n\r\n")
+        request.close_connection = True
+
+    receiver.does(garbage)
+    post.webhooks.add(receiver.url, [], now())
+    post.tell(("gift_a", 1))
+    with capture_logs() as lines:
+        post.worker(chance=lambda: 1.0)
+        wait_until(lambda: post.only().attempts)
+        wait_until(lambda: lines)
+    fault = post.only().fault
+    assert "garbage" in fault
+    assert fault.isprintable()
+    assert [line["why"] for line in lines] == [fault]
+    assert not post.seen.faults
+
+
 def test_receiver_over_tls_is_told(post, certified) -> None:
     _, secret = post.webhooks.add(certified.receiver.url, [], now())
     post.tell(("gift_a", 1))
@@ -329,13 +351,17 @@ def test_receiver_over_tls_is_told(post, certified) -> None:
     assert received.is_signed_with(secret)
 
 
-def test_more_webhooks_than_are_told_at_once_are_all_told(
+def test_more_webhooks_than_are_told_at_once_take_turns(
     post, receiver, monkeypatch, wait_until
 ) -> None:
-    monkeypatch.setattr("api.delivering._TURN_SECONDS", 0.05)
-    for _ in range(7):
-        post.webhooks.add(receiver.url, [], now())
-    post.tell_many("gift_a", 5)
+    monkeypatch.setattr("api.delivering.MOST_AT_ONCE", 1)
+    # Every event takes as long as a turn does.
+    monkeypatch.setattr("api.delivering._TURN_SECONDS", 0.0)
+    for number in range(3):
+        post.webhooks.add(f"{receiver.url}&number={number}", [], now())
+    expected = post.tell_many("gift_a", 5)
     post.worker()
     wait_until(lambda: all(one.position == 5 for one in post.webhooks.all()))
-    assert set(Counter(receiver.messages).values()) == {7}
+    # Nobody is told a second thing while another was not told the first.
+    assert receiver.messages == [event for event in expected for _ in range(3)]
+    assert len({one.path for one in receiver.received[:3]}) == 3

@@ -151,6 +151,18 @@ def test_answer_that_is_no_http_is_a_failure(receiver, make, answer: bytes) -> N
         deliver(make(receiver.url))
 
 
+def test_fault_that_a_receiver_words_is_short(receiver, make) -> None:
+    def say(request) -> None:
+        request.wfile.write(b"\x00" * 60_000 + b"\r\n\r\n")
+        receiver.drop(request)
+
+    receiver.does(say)
+    with pytest.raises(DeliveryFailed) as failed:
+        deliver(make(receiver.url))
+    assert failed.value.message.isprintable()
+    assert len(failed.value.message) <= 200
+
+
 def test_answer_cut_off_after_its_status_is_an_answer(receiver, make) -> None:
     def say(request) -> None:
         request.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort")
