@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import orjson
@@ -212,6 +212,7 @@ class Gifting:
             if answer.gift is not None:
                 terms, settled = self._terms.settle(request.relation, decided.item, at)
                 records.append(settled)
+                limited = decided.item.stock is not None
                 gift = Gift(
                     gift=answer.gift,
                     sender=request.sender,
@@ -229,19 +230,19 @@ class Gifting:
                     terms=terms,
                     sender_day=counters.sender_day,
                     recipient_day=counters.recipient_day,
+                    events=1,
+                    took_piece=limited and caps.take_stock(unit, request.item),
                 )
                 if record.verdict.effect is Effect.ALLOW:
                     gift = sent(gift, at)
-                self._record(unit, gift, decided.item.stock is not None, at)
+                self._record(unit, gift, at)
             decisions.record(unit, records)
             idempotency.answer(unit, key, orjson.dumps(answer).decode())
         return answer
 
-    def _record(self, unit: Unit, gift: Gift, limited: bool, at: int) -> None:
+    def _record(self, unit: Unit, gift: Gift, at: int) -> None:
         """Write a decided gift; a held one reserves everything but is no tie event yet."""
         kind = GiftEventKind.HELD if gift.state is GiftState.HELD else GiftEventKind.SENT
-        took = limited and caps.take_stock(unit, gift.item)
-        gift = replace(gift, events=1, took_piece=took)
         caps.count(unit, gift)
         held = Entry(1, EntryKind.ESCROW, escrow(gift.gift, gift.sender, gift.price_fen))
         postings.append(unit, gift.gift, [held], at)

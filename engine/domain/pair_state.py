@@ -61,6 +61,8 @@ class Layout:
     """Column of the reference time: that of the newest event."""
     width: int = field(init=False, repr=False, compare=False)
     """How many numbers a state has."""
+    lives: Floats = field(init=False, repr=False, compare=False)
+    """The half-lives (float64)."""
 
     def __post_init__(self) -> None:
         """Work the places out once: every event of every pair asks for them."""
@@ -73,6 +75,7 @@ class Layout:
         places |= {"first_at": end, "state_at": end + 1, "width": end + 2}
         for name, place in places.items():
             object.__setattr__(self, name, place)
+        object.__setattr__(self, "lives", np.array(self.half_lives_days))
 
     def sum_column(self, kind: Kind, half_life: int) -> int:
         """Return the column of `kind`'s decayed sum at the half-life with index `half_life`."""
@@ -104,7 +107,7 @@ def update(layout: Layout, state: Floats, kind: Kind, weight: float, at: int) ->
         raise InvalidInput("event older than the pair's newest", "recompute the pair from its log")
     elapsed = np.float64(at) - state[layout.state_at]
     sums = state[layout.sums].reshape(len(Kind), -1)
-    sums *= remaining(elapsed, np.array(layout.half_lives_days))
+    sums *= remaining(elapsed, layout.lives)
     sums[kind] += weight
     if not state[layout.counts].any():
         state[layout.first_at] = at

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 from itertools import chain
 from typing import Any, Protocol, TypeAlias, cast
@@ -156,18 +156,25 @@ class Insertion:
         return found
 
 
-@contextmanager
-def pipelined(connection: Connection) -> Iterator[None]:
+# A statement that is prepared while a table is nearly empty is planned to read the whole of it, and
+# goes on doing so however it grows, until somebody analyses the table.
+_KEEP_TO_INDEXES = Statement("SET LOCAL enable_seqscan = off")
+
+
+def pipelined(connection: Connection) -> AbstractContextManager[None]:
     """Send PostgreSQL the statements inside without waiting for the answer to each.
 
     They are carried out in their order, each seeing what was committed before it began; whoever
     asks for rows waits for them, and whatever was refused is raised then or at the end. Inside only
     the driver's own cursor may be used. On SQLite there is nobody to wait for.
     """
-    if connection.dialect.name == "sqlite":
-        yield
-        return
+    return nullcontext() if connection.dialect.name == "sqlite" else _pipelined(connection)
+
+
+@contextmanager
+def _pipelined(connection: Connection) -> Iterator[None]:
     with _driver(connection).pipeline():
+        _KEEP_TO_INDEXES.tell(connection)
         yield
 
 
