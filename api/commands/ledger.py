@@ -34,9 +34,9 @@ def ledger() -> None:
 )
 @click.pass_obj
 def audit(context: Context, as_json: bool, most: int) -> None:
-    """Prove balances, counters, stock, states, vouchers and the outbox, in one snapshot.
+    """Prove balances, counters, stock, states, terms, vouchers and the outbox, in one snapshot.
 
-    Ends with 0 if all is as it must be, 1 if anything is not.
+    Ends with 0 if all is as it must be, 1 if anything is not, 2 if it could not be done.
     """
     with context.database().reading(snapshot=True) as unit:
         found = prove(unit, now(), most)

@@ -13,8 +13,9 @@ from engine.domain.clock import format_time
 from engine.ledger import audit_totals as totals
 from engine.ledger.audit_balances import fault_in_money
 from engine.ledger.audit_outbox import fault_in_events
-from engine.ledger.audit_reading import kept_gifts
+from engine.ledger.audit_reading import Unreadable, kept_gifts
 from engine.ledger.audit_states import fault_in_row
+from engine.ledger.audit_terms import fault_in_terms, settlements
 from engine.ledger.audit_vouchers import fault_in_voucher
 from engine.ledger.statements import Statement
 
@@ -23,6 +24,7 @@ CHECKS = (
     "counters",
     "stock",
     "states",
+    "terms",
     "vouchers",
     "outbox",
     "payments",
@@ -30,15 +32,16 @@ CHECKS = (
 )
 """What is proved, in the order in which it is shown."""
 
-_ACCOUNTS = Statement(
-    "SELECT account, count(*), sum(fen) FROM postings GROUP BY account ORDER BY account"
-)
-_COUNTS = Statement("""
+_ACCOUNTS = Statement(f"""
+SELECT account, count(*), {totals.exact_sum("fen")} FROM postings
+GROUP BY account ORDER BY account
+""")
+_COUNTS = Statement(f"""
 SELECT (SELECT count(*) FROM gifts WHERE origin = 'imported'),
   (SELECT count(*) FROM gifts WHERE due_at <= :at),
   (SELECT count(*) FROM counters WHERE day > 0),
   (SELECT count(*) FROM items WHERE stock IS NOT NULL),
-  (SELECT coalesce(sum(stock_taken), 0) FROM items WHERE stock IS NOT NULL),
+  (SELECT coalesce({totals.exact_sum("stock_taken")}, 0) FROM items WHERE stock IS NOT NULL),
   (SELECT count(*) FROM vouchers),
   (SELECT count(*) FROM outbox)
 """)
@@ -113,9 +116,10 @@ def audit(unit: Connection, at: int, most: int = 20) -> Audit:
     """Prove the ledger as `unit` sees it, at `at` (microseconds).
 
     Every entry sums to zero and is what its gift's state, price and terms say; counters are what
-    live gifts hold, both ways, and so is limited stock; rows fit their states and rest on recorded
-    decisions; vouchers are redeemed once; callers were told of all of each gift's life and never of
-    a decline. Imported history is only counted.
+    live gifts hold, both ways, and so is limited stock; rows fit their states and rest, with their
+    terms, on recorded decisions; vouchers are redeemed once; callers were told of all of each
+    gift's life and never of a decline. Imported history is only counted. What cannot be read is a
+    fault of its own; all else is proved.
 
     Parameters
     ----------
@@ -129,6 +133,7 @@ def audit(unit: Connection, at: int, most: int = 20) -> Audit:
     states = _prove_gifts(unit, findings)
     findings.add("counters", totals.faulty_counters(unit))
     findings.add("stock", totals.faulty_stock(unit))
+    findings.add("states", totals.faulty_decisions(unit))
     findings.add("outbox", totals.faulty_feed(unit))
     findings.add("payments", totals.faulty_payments(unit))
     findings.add("strays", totals.stray_rows(unit))
@@ -144,21 +149,23 @@ def _prove_gifts(unit: Connection, findings: _Findings) -> Counter[str]:
     """Prove gift after gift; return how many there are of each state."""
     states: Counter[str] = Counter()
     pruned = totals.begins_later(unit)
-    for gift in kept_gifts(unit):
-        states[gift.state] += 1
-        terms = gift.terms()
-        fault = fault_in_row(gift, terms)
-        if fault is not None:
-            findings.add("states", [(gift.gift, fault)])
-        if terms is None:
-            continue
-        for check, found in (
-            ("balances", fault_in_money(gift, terms)),
-            ("vouchers", fault_in_voucher(gift, terms)),
-            ("outbox", fault_in_events(gift, terms, pruned)),
-        ):
-            if found is not None:
-                findings.add(check, [(gift.gift, found)])
+    for part in kept_gifts(unit):
+        read = [gift for gift in part if not isinstance(gift, Unreadable)]
+        settled = settlements(unit, (gift.terms.decision_id for gift in read))
+        for gift in part:
+            states[gift.state] += 1
+            if isinstance(gift, Unreadable):
+                findings.add(gift.check, [(gift.gift, gift.fault)])
+                continue
+            for check, fault in (
+                ("states", fault_in_row(gift)),
+                ("terms", fault_in_terms(gift, settled.get(gift.terms.decision_id))),
+                ("balances", fault_in_money(gift)),
+                ("vouchers", fault_in_voucher(gift)),
+                ("outbox", fault_in_events(gift, pruned)),
+            ):
+                if fault is not None:
+                    findings.add(check, [(gift.gift, fault)])
     return states
 
 

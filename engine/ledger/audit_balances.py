@@ -23,7 +23,7 @@ from engine.domain.money import (
     reversals,
     tax,
 )
-from engine.ledger.audit_reading import KeptGift, Line
+from engine.ledger.audit_reading import FIRST, LAST, KeptGift, Line
 
 _OWN = {Account.ESCROW.value: "gift", Account.PAYER.value: "sender", Account.TAX.value: "recipient"}
 """By account, whose it is of a gift; the others' holders are named by the terms."""
@@ -38,9 +38,9 @@ class Standing(StrEnum):
     REFUNDED = "paid out and given back"
 
 
-def standing(gift: KeptGift, terms: Terms) -> Standing:
+def standing(gift: KeptGift) -> Standing:
     """Return how far the money of a gift in its state must have come."""
-    at_acceptance = terms.pay_on is PayOn.ACCEPTANCE
+    at_acceptance = gift.terms.pay_on is PayOn.ACCEPTANCE
     if gift.is_settled:
         return Standing.RETURNED
     if gift.state == "refunded":
@@ -50,21 +50,22 @@ def standing(gift: KeptGift, terms: Terms) -> Standing:
     return Standing.ESCROWED
 
 
-def tax_fen(gift: KeptGift, terms: Terms) -> int:
+def tax_fen(gift: KeptGift) -> int:
     """Return what is withheld of the payer beside the price."""
-    return sum(posting.fen for posting in tax("", "", gift.price_fen, terms) if posting.fen > 0)
+    withheld = tax("", "", gift.price_fen, gift.terms)
+    return sum(posting.fen for posting in withheld if posting.fen > 0)
 
 
-def fault_in_money(gift: KeptGift, terms: Terms) -> str | None:
+def fault_in_money(gift: KeptGift) -> str | None:
     """Say what is wrong with a gift's entries; None where they are what they must be."""
-    lines = gift.lines()
+    lines, terms = gift.lines, replace(gift.terms, decision_id="")
     try:
-        expected = _expected(standing(gift, terms), gift.price_fen, replace(terms, decision_id=""))
+        expected = _expected(standing(gift), gift.price_fen, terms)
     except PolicyError as error:
         return f"its terms cannot be paid out: {error.message}"
     if tuple(_without_names(gift, line) for line in lines) == expected:
-        return None
-    return _unsound(lines) or _unfit(gift, terms, lines, expected)
+        return _untimely(gift)
+    return _unsound(lines) or _unfit(gift, lines, expected)
 
 
 @lru_cache(maxsize=4_096)
@@ -93,13 +94,37 @@ def _numbered(
     return [Entry(after + n, kind, postings) for n, (kind, postings) in enumerate(moved, start=1)]
 
 
-def _without_names(gift: KeptGift, line: Line) -> Line:
-    """Return `line` with an empty holder where the holder is the gift's own, as it must be."""
-    own = _OWN.get(line.account)
-    if own is None:
-        return line
-    # An empty holder in the ledger must not pass for the right one.
-    return line._replace(holder="" if line.holder == getattr(gift, own) else f"?{line.holder}")
+def _without_names(gift: KeptGift, line: Line) -> tuple[str | int | None, ...]:
+    """Return `line` at no instant, with an empty holder where that is the gift's own."""
+    entry, number, kind, account, holder, fen, reverses, _ = line
+    own = _OWN.get(account)
+    if own is not None:
+        # An empty holder in the ledger must not pass for the right one.
+        holder = "" if holder == getattr(gift, own) else f"?{holder}"
+    return entry, number, kind, account, holder, fen, reverses, 0
+
+
+def _untimely(gift: KeptGift) -> str | None:
+    """Say which entry is of another instant than what it came of."""
+    for entry, kind, at in sorted({(line.entry, line.kind, line.at) for line in gift.lines}):
+        first, last = _when(gift, kind)
+        if not first <= at <= last:
+            # A decline shows in the money when it would have expired, and not before.
+            return f"entry {entry} ({kind}) is of {at}, when it cannot have happened"
+    return None
+
+
+def _when(gift: KeptGift, kind: str) -> tuple[int, int]:
+    """Return the first and the last instant at which an entry of `kind` can have been made."""
+    if kind == EntryKind.ESCROW:
+        # What was held was asked for, and paid for, before it was sent.
+        return gift.occurred_at if gift.reviewed is None else FIRST, gift.occurred_at
+    if kind == EntryKind.REVERSAL and gift.state == "cancelled":
+        return gift.occurred_at, LAST
+    if kind == EntryKind.REVERSAL and gift.is_settled:
+        return gift.over_at, gift.over_at
+    at_acceptance = kind != EntryKind.REVERSAL and gift.terms.pay_on is PayOn.ACCEPTANCE
+    return gift.answered_at, gift.answered_at if at_acceptance else LAST
 
 
 def _unsound(lines: Sequence[Line]) -> str | None:
@@ -119,11 +144,11 @@ def _unsound(lines: Sequence[Line]) -> str | None:
     return None
 
 
-def _unfit(gift: KeptGift, terms: Terms, lines: Sequence[Line], expected: Sequence[Line]) -> str:
+def _unfit(gift: KeptGift, lines: Sequence[Line], expected: Sequence[Line]) -> str:
     found, asked = _kinds(lines), _kinds(expected)
     if found != asked:
         return (
-            f"is {gift.state}, so its money is {standing(gift, terms)},"
+            f"is {gift.state}, so its money is {standing(gift)},"
             f" but its entries are {' '.join(found) or 'none'} instead of"
             f" {' '.join(asked) or 'none'}"
         )

@@ -17,6 +17,11 @@ class Total(NamedTuple):
     fault: str
 
 
+def exact_sum(column: str) -> str:
+    """Return SQL that adds a column up, whatever is in it: SQLite's own sum fails beyond 2^63."""
+    return f"(sum({column} >> 32) * 4294967296 + sum({column} & 4294967295))"
+
+
 _HOLDS_CAPS = """origin = 'live' AND (state IN ('held', 'sent', 'accepted', 'redeemed', 'refunded')
   OR (state = 'declined' AND due_at IS NOT NULL))"""
 _HOLDS_PIECE = """origin = 'live' AND took_piece AND (
@@ -42,9 +47,10 @@ WITH holding AS (
   UNION ALL
   SELECT scope, subject, day, 0, 0, gifts, fen FROM counters
 )
-SELECT scope, subject, day, sum(gifts), sum(fen), sum(counted), sum(counted_fen)
+SELECT scope, subject, day, sum(gifts), {exact_sum("fen")}, {exact_sum("counted")},
+  {exact_sum("counted_fen")}
 FROM sides GROUP BY scope, subject, day
-HAVING sum(gifts) <> sum(counted) OR sum(fen) <> sum(counted_fen)
+HAVING sum(gifts) <> {exact_sum("counted")} OR {exact_sum("fen")} <> {exact_sum("counted_fen")}
 ORDER BY scope, subject, day
 """)
 _STOCK = Statement(f"""
@@ -58,6 +64,20 @@ ORDER BY items.item
 _PAYMENTS = Statement("""
 SELECT payment_ref, count(*) FROM gifts WHERE payment_ref IS NOT NULL
 GROUP BY payment_ref HAVING count(*) > 1 ORDER BY payment_ref
+""")
+_DECISIONS = Statement("""
+SELECT decision_id, count(*) FROM gifts WHERE decision_id IS NOT NULL
+GROUP BY decision_id HAVING count(*) > 1 ORDER BY decision_id
+""")
+# SQLite keeps what it is given, whatever the column is for.
+_MISTYPED_COUNTERS = Statement("""
+SELECT scope, subject, day, gifts, fen FROM counters
+WHERE typeof(scope) <> 'text' OR typeof(subject) <> 'text' OR typeof(day) <> 'integer'
+  OR typeof(gifts) <> 'integer' OR typeof(fen) <> 'integer'
+""")
+_MISTYPED_STOCK = Statement("""
+SELECT item, stock, stock_taken FROM items
+WHERE typeof(stock) NOT IN ('integer', 'null') OR typeof(stock_taken) <> 'integer'
 """)
 _FEED = {
     "sqlite": Statement("""
@@ -83,6 +103,9 @@ SELECT gift, origin FROM gifts WHERE origin NOT IN ('live', 'imported') ORDER BY
 
 def faulty_counters(connection: Connection) -> Iterator[Total]:
     """Yield the counters that differ from the live gifts that hold their caps, either way."""
+    if connection.dialect.name == "sqlite":
+        for scope, subject, day, *told in _MISTYPED_COUNTERS.run(connection):
+            yield Total(f"{scope} {subject} on day {day}", f"cannot be read: it counts {told}")
     for scope, subject, day, gifts, fen, counted, counted_fen in _COUNTERS.run(connection):
         yield Total(
             f"{scope} {subject} on day {day}",
@@ -92,16 +115,26 @@ def faulty_counters(connection: Connection) -> Iterator[Total]:
 
 def faulty_stock(connection: Connection) -> Iterator[Total]:
     """Yield the items that are oversold or whose pieces taken are not those that gifts hold."""
+    if connection.dialect.name == "sqlite":
+        for item, *told in _MISTYPED_STOCK.run(connection):
+            yield Total(str(item), f"cannot be read: its stock is {told}")
     for item, stock, taken, pieces in _STOCK.run(connection):
         yield Total(
-            item, f"has {stock} pieces left and {taken} taken, while gifts hold {pieces} pieces"
+            str(item),
+            f"has {stock} pieces left and {taken} taken, while gifts hold {pieces} pieces",
         )
 
 
 def faulty_payments(connection: Connection) -> Iterator[Total]:
     """Yield the payments that pay for several gifts."""
     for payment, gifts in _PAYMENTS.run(connection):
-        yield Total(payment, f"pays for {gifts} gifts")
+        yield Total(str(payment), f"pays for {gifts} gifts")
+
+
+def faulty_decisions(connection: Connection) -> Iterator[Total]:
+    """Yield the decisions on which several gifts rest."""
+    for decision, gifts in _DECISIONS.run(connection):
+        yield Total(str(decision), f"is the decision on {gifts} gifts")
 
 
 def begins_later(connection: Connection) -> bool:

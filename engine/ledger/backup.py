@@ -39,17 +39,24 @@ def backup(database: Database, path: Path, at: int) -> Manifest:
     Raises
     ------
     InvalidInput
-        If there is such a file already, or it cannot be written.
+        If there is such a file already, also by the time this one is whole; if it cannot be
+        written; if a row holds what its column is not for.
     LedgerUnavailable
         If the database cannot be reached or refuses the work.
     """
     if path.exists():
-        raise InvalidInput(f"{path} exists already", "a backup replaces none: name another file")
+        raise _exists(path)
     try:
         with _appearing(path) as file, database.reading(snapshot=True) as connection:
             return _write(connection, file, at)
+    except FileExistsError as error:
+        raise _exists(path) from error
     except OSError as error:
         raise InvalidInput(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _exists(path: Path) -> InvalidInput:
+    return InvalidInput(f"{path} exists already", "a backup replaces none: name another file")
 
 
 @contextmanager
@@ -61,15 +68,32 @@ def _appearing(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        Path(part).replace(path)
-    except BaseException:
-        Path(part).unlink()
-        raise
+        _name(Path(part), path)
+    finally:
+        Path(part).unlink(missing_ok=True)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)  # the name, too, is on disk
     finally:
         os.close(folder)
+
+
+def _name(part: Path, path: Path) -> None:
+    """Let the file `part` be found as `path`, unless another is: of two that end at once, one is.
+
+    Raises
+    ------
+    FileExistsError
+        If there is one.
+    """
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        # Where a file has one name only, this one is taken first: for a moment it is empty.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        part.replace(path)
 
 
 def _write(connection: Connection, file: IO[bytes], at: int) -> Manifest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -17,6 +18,8 @@ from sqlalchemy import (
     Select,
     Table,
 )
+
+from engine.domain.errors import InvalidInput
 
 
 class Sink(Protocol):
@@ -59,6 +62,11 @@ def write_found(
         Where to: a path, or anything that can be written.
     batch
         Rows held in memory at a time.
+
+    Raises
+    ------
+    InvalidInput
+        If a row holds what its column is not for: SQLite keeps what it is given.
     """
     streamed = connection.execute(
         query, execution_options={"stream_results": True, "yield_per": batch}
@@ -66,11 +74,23 @@ def write_found(
     written = 0
     with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
         for rows in streamed.partitions():
-            columns = zip(*rows, strict=True)
-            arrays = [pa.array(c, type=f.type) for c, f in zip(columns, schema, strict=True)]
+            columns = zip(query.selected_columns, zip(*rows, strict=True), schema, strict=True)
+            arrays = [_array(str(name), values, field.type) for name, values, field in columns]
             writer.write_batch(pa.record_batch(arrays, schema=schema))
             written += len(rows)
     return written
+
+
+def _array(name: str, values: Sequence[object], kind: pa.DataType) -> pa.Array:
+    try:
+        # Of a part of a number Arrow would keep the whole, unless it is cast.
+        parts = pa.types.is_integer(kind) and float in set(map(type, values))
+        return pa.array(values).cast(kind) if parts else pa.array(values, type=kind)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise InvalidInput(
+            f"{name} holds what is no {kind}: {error}",
+            "it was changed in the database: prove it with `lishang ledger audit`",
+        ) from error
 
 
 def _arrow_type(column: Column[Any]) -> pa.DataType:

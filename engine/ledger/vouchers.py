@@ -19,8 +19,10 @@ INSERT INTO vouchers (gift, code_hash, issued_at) VALUES (:gift, :code_hash, :is
 ON CONFLICT (gift) DO UPDATE SET code_hash = excluded.code_hash, issued_at = excluded.issued_at
 WHERE vouchers.redeemed_at IS NULL
 """)
+# By a clock that was set back, a code could be used before it was issued.
 _REDEEM = Statement("""
-UPDATE vouchers SET redeemed_at = :redeemed_at
+UPDATE vouchers
+SET redeemed_at = CASE WHEN issued_at > :redeemed_at THEN issued_at ELSE :redeemed_at END
 WHERE gift = :gift AND code_hash = :code_hash AND redeemed_at IS NULL
 """)
 

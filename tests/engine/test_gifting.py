@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from sqlalchemy import func, select
@@ -19,12 +20,17 @@ from engine.domain.verdicts import Effect
 from engine.gift_policy import GiftPolicy
 from engine.gift_terms import GiftTerms
 from engine.gifting import Gifting
-from engine.ledger import decisions, tables, ties
+from engine.ledger import caps, decisions, gifts, idempotency, outbox, postings, tables, ties
 from engine.ledger.idempotency import RequestKey
 from engine.policy.engine import PolicyEngine
 
 RULES = Path(__file__).parents[2] / "rules"
 COFFEE = GiftRequest("an", "bo", "coffee")
+WRITTEN = (
+    *(tables.gifts, tables.counters, tables.items, tables.postings, tables.outbox),
+    *(tables.ties, tables.decisions, tables.idempotency),
+)
+"""What a send writes."""
 
 
 class NoModels:
@@ -289,20 +295,48 @@ def test_unfriending_between_check_and_send_is_seen(gifting, world) -> None:
     assert _send(gifting, world, "k").reasons == ("NOT_TWO_WAY_FRIENDS",)
 
 
-def test_failure_after_the_decision_leaves_nothing_behind(gifting, world, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("room", "write"),
+    [
+        (caps, "count"),
+        (caps, "take_stock"),
+        (postings, "append"),
+        (outbox, "append"),
+        (gifts, "record"),
+        (ties, "append"),
+        (decisions, "record"),
+        (idempotency, "answer"),
+    ],
+    ids=lambda told: told.__name__.rpartition(".")[2] if isinstance(told, ModuleType) else told,
+)
+def test_send_that_fails_after_any_of_its_writes_leaves_nothing_behind(
+    gifting, world, monkeypatch, room, write
+) -> None:
+    """Each write is carried out and then fails, so that one outside the transaction would stay."""
+    world.item("last", stock=1)
+    request = GiftRequest("an", "bo", "last")
+    before = _all_rows(world)
+
     class Broken(LishangError):
         pass
 
-    def fail(*_):
+    done = getattr(room, write)
+
+    def fail(*given: object) -> None:
+        done(*given)
         raise Broken("torn")
 
-    monkeypatch.setattr(ties, "append", fail)
+    monkeypatch.setattr(room, write, fail)
     with pytest.raises(Broken):
-        _send(gifting, world, "k")
+        _send(gifting, world, "k", request)
     monkeypatch.undo()
-    for table in (tables.gifts, tables.decisions, tables.counters, tables.idempotency):
-        assert _count(world, table) == 0
-    assert _send(gifting, world, "k").effect is Effect.ALLOW
+    assert _all_rows(world) == before
+    assert _send(gifting, world, "k", request).effect is Effect.ALLOW
+
+
+def _all_rows(world) -> dict[str, list[tuple[object, ...]]]:
+    with world.database.reading(snapshot=True) as unit:
+        return {table.name: sorted(map(tuple, unit.execute(select(table)))) for table in WRITTEN}
 
 
 def test_change_of_zone_gives_no_new_day_and_no_new_cap(gifting, world) -> None:

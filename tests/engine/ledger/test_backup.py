@@ -290,3 +290,58 @@ def test_large_tables_go_through_in_parts(database: Database, tmp_path, sqlite_c
     other = sqlite_copy(tmp_path / "other.db")
     assert restore(other, tmp_path / "many.zip", replace=False).tables["people"].rows == 25_001
     assert _content(other)["people"] == _content(database)["people"]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_of_two_backups_at_once_to_one_name_one_is_made(
+    house, lived, tmp_path, monkeypatch, links
+) -> None:
+    path, write = tmp_path / "one.zip", backing._write
+    if not links:
+        monkeypatch.setattr(backing.os, "link", _no_link)
+
+    def overtaken(*given: Any) -> Any:
+        manifest = write(*given)
+        path.write_bytes(b"of the other one")
+        return manifest
+
+    monkeypatch.setattr(backing, "_write", overtaken)
+    with pytest.raises(InvalidInput, match="exists already"):
+        backup(house.database, path, house.now)
+    assert path.read_bytes() == b"of the other one"
+    assert list(tmp_path.glob(".one.zip*")) == []
+
+
+def test_backup_is_made_where_a_file_has_one_name_only(
+    house, lived, empty, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(backing.os, "link", _no_link)
+    path = tmp_path / "saved.zip"
+    backup(house.database, path, house.now)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    restore(empty, path, replace=False)
+    assert _content(empty) == _content(house.database)
+
+
+def _no_link(*_: object) -> None:
+    raise PermissionError(1, "Operation not permitted")
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ("UPDATE postings SET fen = 'free'", "postings.fen"),
+        ("UPDATE gifts SET price_fen = 0.5", "gifts.price_fen"),
+        ("UPDATE vouchers SET code_hash = x'ff' WHERE redeemed_at > 0", "vouchers.code_hash"),
+    ],
+)
+def test_backup_of_what_its_column_is_not_for_says_which(
+    house, lived, tmp_path, change, named
+) -> None:
+    if not house.database.is_sqlite:
+        pytest.skip("PostgreSQL keeps nothing else in a column than what it is for")
+    with house.database.writing() as unit:
+        unit.exec_driver_sql(change)
+    with pytest.raises(InvalidInput, match=named):
+        backup(house.database, tmp_path / "odd.zip", house.now)
+    assert list(tmp_path.glob("*.zip*")) == []
