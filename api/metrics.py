@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from time import perf_counter
 from typing import Final, cast
@@ -287,12 +288,12 @@ def install(app: Flask, metrics: Metrics) -> None:
     """Count every request of `app`."""
     app.extensions[_EXTENSION] = metrics
 
-    def counted_as(request: Request) -> str:
+    @cache
+    def is_answer(endpoint: str | None) -> bool:
         # These numbers are for everybody to see. By itself a decline would be counted at once,
         # with its duration; beside acceptances only, whoever is told of those could subtract them.
-        view = app.view_functions.get(request.endpoint or "")
-        answers = is_marked(view) and scope_of(view) is Scope.GIFTS_ANSWER
-        return ANSWERS if answers else route_of(request)
+        view = app.view_functions.get(endpoint or "")
+        return is_marked(view) and scope_of(view) is Scope.GIFTS_ANSWER
 
     def begin(_request: Request, kept: Memory) -> None:
         kept.metrics_started = perf_counter()
@@ -300,7 +301,8 @@ def install(app: Flask, metrics: Metrics) -> None:
     def end(request: Request, kept: Memory, response: Response) -> None:
         ended = perf_counter()
         seconds = ended - kept.get("metrics_started", ended)
-        metrics.answered(request.method, counted_as(request), response.status_code, seconds)
+        route = ANSWERS if is_answer(request.endpoint) else route_of(request)
+        metrics.answered(request.method, route, response.status_code, seconds)
         metrics.count_retired_engines()
 
     layers_of(app).add(begin, end)

@@ -11,17 +11,35 @@ import structlog
 
 from engine.domain.errors import ModelError
 from engine.domain.ports import GiftRanker, OfferScorer, TieScorer
-from models.gift_ranking import GiftModel
-from models.offers import OfferModel
-from models.ties import TieModel
 from training.registry import ModelRegistry
 
 Model = TieScorer | GiftRanker | OfferScorer
 
+
+# What models are made with (LightGBM, scikit-learn, SciPy, pandas) takes as long to import as all
+# the rest of a worker: a service that has no model yet starts without it.
+def _load_ties(folder: Path, version: str) -> TieScorer:
+    from models.ties import TieModel  # noqa: PLC0415
+
+    return TieModel.load(folder, version)
+
+
+def _load_gifts(folder: Path, version: str) -> GiftRanker:
+    from models.gift_ranking import GiftModel  # noqa: PLC0415
+
+    return GiftModel.load(folder, version)
+
+
+def _load_offers(folder: Path, version: str) -> OfferScorer:
+    from models.offers import OfferModel  # noqa: PLC0415
+
+    return OfferModel.load(folder, version)
+
+
 LOADERS: Mapping[str, Callable[[Path, str], Model]] = {
-    "ties": TieModel.load,
-    "gifts": GiftModel.load,
-    "offers": OfferModel.load,
+    "ties": _load_ties,
+    "gifts": _load_gifts,
+    "offers": _load_offers,
 }
 """How a fetched folder becomes a model of that version."""
 

@@ -23,6 +23,8 @@ Unit: TypeAlias = Connection
 _WRITES = "lishang_writes"
 _FILE = "lishang_file"
 _MOST_IDLE = 2
+_UNSEEN_SECONDS = 0.05
+"""How long it may take until a connection that reads notices that SQLite's file was replaced."""
 _TRUSTED_SECONDS = 1.0
 """How long a connection to PostgreSQL may lie idle before it is asked whether it still answers."""
 BUSY_MS = 15_000
@@ -41,22 +43,20 @@ class Database:
     ----------
     engine, reader
         What makes the connections that write and those that read; one and the same on SQLite.
+    is_sqlite
+        Whether this is the embedded database.
     errors
         What SQLAlchemy raises, and the driver itself.
     """
 
     def __init__(self, url: str) -> None:
         self.engine = _create(url)
+        self.is_sqlite = self.engine.dialect.name == "sqlite"
         self.reader = self.engine if self.is_sqlite else _create(url, reads=True)
         self._driver_error = self.engine.dialect.loaded_dbapi.Error
         self.errors: tuple[type[Exception], ...] = SQLAlchemyError, self._driver_error
         self._file = Path(self.engine.url.database or "").absolute()
         self._idle: dict[bool, deque[tuple[Connection, float]]] = {False: deque(), True: deque()}
-
-    @property
-    def is_sqlite(self) -> bool:
-        """Whether this is the embedded database."""
-        return self.engine.dialect.name == "sqlite"
 
     def reading(self, snapshot: bool = False) -> AbstractContextManager[Connection]:
         """Give a connection to read with: PostgreSQL refuses writes, SQLite keeps none.
@@ -111,7 +111,7 @@ class Database:
         """Return a connection, one of before if it can; it is lent to one at a time."""
         with suppress(IndexError):
             connection, since = self._idle[writes].pop()
-            if self._trusted(connection, since):
+            if self._trusted(connection, since, writes):
                 return connection
             connection.close()  # the pool looks closer, and makes another if need be
         engine = self.engine if writes else self.reader
@@ -136,10 +136,13 @@ class Database:
             connection.invalidate(error)
         connection.close()
 
-    def _trusted(self, connection: Connection, since: float) -> bool:
+    def _trusted(self, connection: Connection, since: float, writes: bool) -> bool:
+        idle = monotonic() - since
         if self.is_sqlite:
-            return connection.info.get(_FILE) == _identity(self._file)
-        return monotonic() - since < _TRUSTED_SECONDS
+            # Asking for the file costs a system call: what reads may be that much out of date.
+            recent = not writes and idle < _UNSEEN_SECONDS
+            return recent or connection.info.get(_FILE) == _identity(self._file)
+        return idle < _TRUSTED_SECONDS
 
 
 class _Lent:

@@ -62,7 +62,7 @@ class DecisionQueue:
         return len(self._waiting)
 
     def follow(self, tell: Callable[[int], None]) -> None:
-        """Tell `tell` how many decisions wait, whenever that changes."""
+        """Tell `tell` how many decisions wait, before and after each batch is written."""
         self._tell = tell
         tell(len(self._waiting))
 
@@ -83,9 +83,7 @@ class DecisionQueue:
                     self._begin_writer()
                 elif self._asleep:
                     self._changed.notify_all()
-        if taken:
-            self._tell(len(self._waiting))
-        else:
+        if not taken:
             self._write(records)
 
     def flush(self) -> None:
@@ -173,6 +171,7 @@ class DecisionQueue:
                 batch = list(islice(self._waiting, MOST_AT_ONCE))
             if not batch:
                 return
+            self._tell(len(self._waiting))
             self._write(batch)
             with self._changed:
                 for _ in batch:

@@ -68,12 +68,12 @@ def _models_check(client) -> dict:
 def test_server_follows_promotion_refusal_and_rollback(lishang, client, tmp_path: Path) -> None:
     assert _version(client) == "1"
 
-    lishang.run("train", "ties", "--seed", "2")
+    registry = ModelRegistry(None, lishang.home)
+    registry.publish("ties", registry.fetch("ties", "1", tmp_path), {}, {})
     assert _settles_within_seconds(lambda: _version(client) == "1")  # a challenger does not serve
     lishang.run("models", "promote", "ties")
     assert _settles_within_seconds(lambda: _version(client) == "2")
 
-    registry = ModelRegistry(None, lishang.home)
     folder = registry.fetch("ties", "2", tmp_path)
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["features"] = [*manifest["features"][1:], "invented"]
