@@ -40,7 +40,7 @@ def _prove(town: Town) -> None:
 
 
 @pytest.mark.parametrize(
-    "calls", [pytest.param(450, id="short"), pytest.param(9_000, id="long", marks=pytest.mark.slow)]
+    "calls", [pytest.param(300, id="short"), pytest.param(9_000, id="long", marks=pytest.mark.slow)]
 )
 def test_moves_at_once_exclude_each_other(town: Town, calls: int) -> None:
     made = 0

@@ -42,7 +42,7 @@ def _prove(town: Town, courses: Courses, lives: int) -> None:
 def test_kills_under_load_lose_nothing_and_repeat_nothing(found_town) -> None:
     town = found_town()
     courses = Courses("k")
-    lives = town.storm().besiege(courses.run, _strike(town, 3, seed=11))
+    lives = town.storm().besiege(courses.run, _strike(town, 2, seed=11))
     _prove(town, courses, lives)
 
 

@@ -100,6 +100,7 @@ def test_models_list_shows_versions_roles_and_measures(lishang, client) -> None:
     assert "auc=" in listed
 
 
+@pytest.mark.slow
 def test_training_without_offers_says_so_and_trains_the_rest(lishang, tmp_path: Path) -> None:
     # Nothing but messages in this ledger: ties can be learned, gifts and offers cannot.
     interactions = lishang.home / "town" / "interactions.csv"
