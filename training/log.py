@@ -56,17 +56,6 @@ class ExportedLog:
         """Return the whole table called `name`, as a lazy expression."""
         return self._tables[name]
 
-    def known_before(self, name: TableName, at: int) -> Table:
-        """Return the rows of `name` that were known before `at` (microseconds).
-
-        Known is what was recorded before `at` and, where the table tells when a thing happened,
-        also happened before it. A row's later fate (a gift's `state` and `outcome_at`, the
-        `until` of a friendship) is as of the export: who reads it compares its time with `at`.
-        """
-        table = self.table(name)
-        known = table.filter(table.recorded_at < at)
-        return known.filter(known.occurred_at < at) if "occurred_at" in known.columns else known
-
     def span(self) -> tuple[int, int]:
         """Return the times of the first and the last gift or interaction, in microseconds.
 
