@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
 
+import numpy as np
 from lunardate import LunarDate
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +62,28 @@ def festival_near(day: date, days_before: int = 7) -> Occasion | None:
     horizon = day + timedelta(days=days_before)
     upcoming = [o for y in {day.year, horizon.year} for o in festivals(y) if day <= o.on <= horizon]
     return min(upcoming, key=lambda occasion: occasion.on, default=None)
+
+
+FESTIVE_BEFORE = 2
+"""A gift so many days before a festival, or on it, is a gift for it."""
+_FESTIVE_YEARS = range(1970, 2100)
+
+
+@lru_cache(maxsize=1)
+def festive_days() -> NDArray[np.int64]:
+    """Return, sorted, the days (since 1970) on which a gift is one for a festival."""
+    found = {
+        (occasion.on - date(1970, 1, 1)).days - before
+        for year in _FESTIVE_YEARS
+        for occasion in festivals(year)
+        for before in range(FESTIVE_BEFORE + 1)
+    }
+    return np.array(sorted(found), dtype=np.int64)
+
+
+@lru_cache(maxsize=1_024)
+def is_festive(day: int) -> bool:
+    """Tell whether a gift on `day` (since 1970) is one for a festival."""
+    days = festive_days()
+    place = int(np.searchsorted(days, day))
+    return place < len(days) and int(days[place]) == day

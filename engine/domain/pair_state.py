@@ -13,8 +13,18 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.domain.active_days import (
+    WORDS,
+    aged,
+    bitmap,
+    carried,
+    day_number,
+    day_of,
+)
+from engine.domain.clock import DAY
 from engine.domain.decay import remaining
 from engine.domain.errors import InvalidInput
+from engine.domain.occasions import festive_days, is_festive
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -32,6 +42,10 @@ class Kind(IntEnum):
     OTHER = 4
 
 
+EXCHANGES = (Kind.GIFT, Kind.MESSAGE, Kind.CALL, Kind.OTHER)
+"""What counts as an exchange; accepting a gift belongs to the gift."""
+
+
 def kind_of(interaction: str) -> Kind:
     """Return the kind under which an interaction's free-text kind is remembered."""
     return {"message": Kind.MESSAGE, "call": Kind.CALL}.get(interaction, Kind.OTHER)
@@ -43,7 +57,9 @@ class Layout:
 
     `sums` holds `len(Kind)` × `len(half_lives_days)` decayed weights (kind-major), then come per
     kind the count of events, the undecayed volume and the time of the last event (microseconds, 0
-    if never), then the time of the first event and the time to which the sums are decayed.
+    if never), then the time of the first event and the time to which the sums are decayed, then the
+    days with an exchange as a bitmap that begins at that time, and how many gifts were for a
+    festival.
     """
 
     half_lives_days: tuple[float, ...] = (7.0, 30.0, 180.0)
@@ -59,6 +75,10 @@ class Layout:
     """Column of the first time."""
     state_at: int = field(init=False, repr=False, compare=False)
     """Column of the reference time: that of the newest event."""
+    days: slice[int, int, None] = field(init=False, repr=False, compare=False)
+    """Columns of the bitmap of active days (engine.domain.active_days)."""
+    festival_gifts: int = field(init=False, repr=False, compare=False)
+    """Column of the count of gifts for a festival."""
     width: int = field(init=False, repr=False, compare=False)
     """How many numbers a state has."""
     lives: Floats = field(init=False, repr=False, compare=False)
@@ -72,10 +92,23 @@ class Layout:
         for part in ("counts", "volumes", "last_at"):
             places[part] = slice(end, end + kinds)
             end += kinds
-        places |= {"first_at": end, "state_at": end + 1, "width": end + 2}
+        places |= {"first_at": end, "state_at": end + 1, "days": slice(end + 2, end + 2 + WORDS)}
+        places |= {"festival_gifts": end + 2 + WORDS, "width": end + 3 + WORDS}
         for name, place in places.items():
             object.__setattr__(self, name, place)
         object.__setattr__(self, "lives", np.array(self.half_lives_days))
+
+    @classmethod
+    def scaled_to(cls, span_us: int) -> Layout:
+        """Return the default half-lives for a log of `span_us` (microseconds).
+
+        Where the log is shorter than the longest of them, that one becomes the log's span and the
+        others keep their proportion to it: a half-life that no event has lived through says
+        nothing that the plain sum does not.
+        """
+        usual = cls()
+        part = min(1.0, span_us / DAY / usual.half_lives_days[-1])
+        return cls(tuple(life * part for life in usual.half_lives_days))
 
     def sum_column(self, kind: Kind, half_life: int) -> int:
         """Return the column of `kind`'s decayed sum at the half-life with index `half_life`."""
@@ -109,6 +142,10 @@ def update(layout: Layout, state: Floats, kind: Kind, weight: float, at: int) ->
     sums = state[layout.sums].reshape(len(Kind), -1)
     sums *= remaining(elapsed, layout.lives)
     sums[kind] += weight
+    today = day_number(at)
+    passed = today - day_number(int(state[layout.state_at]))
+    carried(state[layout.days], passed, kind in EXCHANGES)
+    state[layout.festival_gifts] += kind == Kind.GIFT and is_festive(today)
     if not state[layout.counts].any():
         state[layout.first_at] = at
     state[layout.counts][kind] += 1
@@ -155,31 +192,30 @@ def closed_form(
     seen = states[:, layout.counts].any(axis=1)
     states[seen, layout.first_at] = oldest[seen]
     states[:, layout.state_at] = newest
+    day = day_of(at)
+    given = np.isin(kind, EXCHANGES)
+    passed = day_of(newest)[pair[given]] - day[given]
+    states[:, layout.days] = bitmap(pair[given], passed, pairs)
+    festive = kind == Kind.GIFT
+    festive[festive] = np.isin(day[festive], festive_days())
+    states[:, layout.festival_gifts] = np.bincount(pair[festive], minlength=pairs)
     return states
 
 
 def decayed_to(layout: Layout, states: Floats, at: int | Ints) -> Floats:
-    """Return a copy of `states` (… × `width`) with the sums decayed to `at` (microseconds)."""
-    aged = states.copy()
-    elapsed = np.asarray(at, dtype=np.float64) - states[..., layout.state_at]
+    """Return a copy of `states` (… × `width`) as they are at `at` (microseconds, not before)."""
+    later = states.copy()
+    when = np.broadcast_to(np.asarray(at, dtype=np.int64), states.shape[:-1])
+    newest = states[..., layout.state_at]
     lives = len(layout.half_lives_days)
     for index, half_life in enumerate(layout.half_lives_days):
-        aged[..., index : layout.sums.stop : lives] *= remaining(elapsed, half_life)[..., None]
-    aged[..., layout.state_at] = at
-    return aged
-
-
-def merge(layout: Layout, one: Floats, other: Floats) -> Floats:
-    """Return the state of two logs of one pair taken together (float64, `width`)."""
-    at = int(max(one[layout.state_at], other[layout.state_at]))
-    merged = decayed_to(layout, one, at)
-    late = decayed_to(layout, other, at)
-    for part in (layout.sums, layout.counts, layout.volumes):
-        merged[part] += late[part]
-    merged[layout.last_at] = np.maximum(one[layout.last_at], other[layout.last_at])
-    firsts = [s[layout.first_at] for s in (one, other) if s[layout.counts].any()]
-    merged[layout.first_at] = min(firsts, default=0.0)
-    return merged
+        left = remaining(when - newest, half_life)
+        later[..., index : layout.sums.stop : lives] *= left[..., None]
+    passed = np.maximum(day_of(when) - day_of(newest.astype(np.int64)), 0)
+    words = states[..., layout.days].reshape(-1, WORDS)
+    later[..., layout.days] = aged(words, passed.reshape(-1)).reshape(*states.shape[:-1], WORDS)
+    later[..., layout.state_at] = when
+    return later
 
 
 def to_bytes(state: Floats) -> bytes:

@@ -35,17 +35,37 @@ class TieScore:
     strength: float
     p_exchange: float
     tie_class: TieClass
+    asymmetry: float
+    """What the sender gave less what they received, over both, decayed: −1…1; 0 without events."""
+    observations: float
+    """The effective number of exchanges behind the score: each counts by what decay has left."""
+
+
+@dataclass(frozen=True, slots=True)
+class TieReason:
+    """Why a tie is as strong as it is: a code, the same in words, and its part of the log odds."""
+
+    code: str
+    text: str
+    share: float
 
 
 class TieScorer(Protocol):
-    """Scores pairs from their two stored states."""
+    """Scores pairs from their two stored states and the structure around them."""
 
     @property
     def ref(self) -> ModelRef: ...
 
-    def score(self, out: Floats, back: Floats, at: int) -> list[TieScore]:
+    def score(self, out: Floats, back: Floats, structure: Floats, at: int) -> list[TieScore]:
         """Score n pairs: `out` and `back` are the states (n × width, default layout, as stored) of
-        sender → recipient and back; `at` is the instant in microseconds to score for."""
+        sender → recipient and back, `structure` the vectors (n × `engine.domain.structure.WIDTH`)
+        as stored; `at` is the instant in microseconds to score for."""
+        ...
+
+    def explain(
+        self, out: Floats, back: Floats, structure: Floats, at: int
+    ) -> list[tuple[TieReason, ...]]:
+        """Return up to three reasons for each of n pairs, given as to `score`."""
         ...
 
 

@@ -1,12 +1,15 @@
-"""A pair's state carried forward, computed at once and merged from parts is one and the same."""
+"""A pair's state carried forward and computed at once is one and the same."""
 
 from __future__ import annotations
+
+from datetime import date
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.domain.active_days import DAYS_KEPT, counted, day_number, decayed, together
 from engine.domain.clock import DAY
 from engine.domain.errors import InvalidInput
 from engine.domain.pair_state import (
@@ -15,7 +18,6 @@ from engine.domain.pair_state import (
     closed_form,
     decayed_to,
     from_bytes,
-    merge,
     to_bytes,
     update,
 )
@@ -45,10 +47,23 @@ def test_state_carried_forward_equals_the_closed_form(log) -> None:
     np.testing.assert_allclose(state, _at_once(log), rtol=1e-9, atol=1e-9)
 
 
-@given(LOGS, LOGS)
-def test_merged_states_equal_the_state_of_both_logs(one, other) -> None:
-    merged = merge(DEFAULT_LAYOUT, _at_once(one), _at_once(other))
-    np.testing.assert_allclose(merged, _at_once(one + other), rtol=1e-9, atol=1e-9)
+@given(LOGS, st.integers(700 * DAY, 900 * DAY))
+def test_active_days_of_an_aged_state_are_those_of_the_log(log, at) -> None:
+    later = decayed_to(DEFAULT_LAYOUT, _at_once(log), at)
+    days = {day_number(when) for kind, _, when in log if kind != Kind.ACCEPTED}
+    ages = [day_number(at) - day for day in days]
+    found = together(later[None, DEFAULT_LAYOUT.days], later[None, DEFAULT_LAYOUT.days])
+    assert counted(found)[0] == sum(age < DAYS_KEPT for age in ages)
+    expected = sum(2.0 ** (-age / 30.0) for age in ages if age < DAYS_KEPT)
+    assert decayed(found, 30.0)[0] == pytest.approx(expected)
+
+
+def test_gifts_around_a_festival_are_told_from_the_others() -> None:
+    state = DEFAULT_LAYOUT.empty()
+    for day in (date(2026, 2, 10), date(2026, 2, 15), date(2026, 2, 17), date(2026, 4, 20)):
+        update(DEFAULT_LAYOUT, state, Kind.GIFT, 1.0, (day - date(1970, 1, 1)).days * DAY)
+    # Spring Festival 2026 is on 17 February; nothing is near the first and the last of them.
+    assert state[DEFAULT_LAYOUT.festival_gifts] == 2
 
 
 @given(LOGS, st.integers(700 * DAY, 900 * DAY))
