@@ -147,10 +147,21 @@ def load_booster(path: Path, names: Sequence[str]) -> lgb.Booster:
     ModelError
         If the file is absent, unreadable or was fitted on other columns than `names`.
     """
-    try:
-        booster = lgb.Booster(model_str=path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, lgb.basic.LightGBMError) as error:
-        raise ModelError(f"cannot read the model at {path}", "train the model again") from error
+    booster = read_booster(path)
     if booster.feature_name() != list(names):
         raise ModelError(f"the model at {path} has other columns", "train the model again")
     return booster
+
+
+def read_booster(path: Path) -> lgb.Booster:
+    """Return the booster stored at `path`, whatever its columns.
+
+    Raises
+    ------
+    ModelError
+        If the file is absent or unreadable.
+    """
+    try:
+        return lgb.Booster(model_str=path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, lgb.basic.LightGBMError) as error:
+        raise ModelError(f"cannot read the model at {path}", "train the model again") from error

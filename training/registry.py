@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.domain.errors import ModelError
+from training.compiling import add_compiled
 from training.mlflow_errors import reported
 
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ class ModelRegistry:
                 client.log_param(run_id, key, parameter)
             for key, metric in metrics.items():
                 if isfinite(metric):
-                    client.log_metric(run_id, _metric_name(key), metric)
+                    # MLflow refuses @ in the name of a metric.
+                    client.log_metric(run_id, key.replace("@", "_at_"), metric)
             client.log_artifacts(run_id, str(folder), _ARTIFACTS)
             client.set_terminated(run_id)
             if not client.search_registered_models(filter_string=f"name = '{name}'"):
@@ -107,6 +109,7 @@ class ModelRegistry:
             version = str(client.create_model_version(name, source, run_id).version)
             client.set_registered_model_alias(name, CHALLENGER, version)
             if promote or self.champion(model) is None:
+                add_compiled(client, run_id, model, _ARTIFACTS)
                 _crown(client, name, version)
             return _described(client, client.get_model_version(name, version))
 
@@ -186,7 +189,7 @@ class ModelRegistry:
         return sorted(found, key=lambda v: (v.model, -int(v.version)))
 
     def promote(self, model: str, version: str | None = None) -> ModelVersion:
-        """Make `version`, or the challenger when None, the champion.
+        """Make `version`, or the challenger when None, the champion; compile its trees first.
 
         Raises
         ------
@@ -198,6 +201,7 @@ class ModelRegistry:
             client = self._client()
             chosen = version or self.challenger(model)
             stored = client.get_model_version(name, chosen)
+            add_compiled(client, _run_of(stored), model, _ARTIFACTS)
             _crown(client, name, chosen)
             return _described(client, stored)
 
@@ -294,8 +298,3 @@ def _described(client: MlflowClient, stored: StoredVersion) -> ModelVersion:
         registered_at=stored.creation_timestamp * 1_000,
         metrics=dict(client.get_run(_run_of(stored)).data.metrics),
     )
-
-
-def _metric_name(name: str) -> str:
-    """MLflow refuses `@` in the name of a metric."""
-    return name.replace("@", "_at_")

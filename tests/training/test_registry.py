@@ -1,16 +1,24 @@
-"""The registry keeps versions, crowns champions and goes back."""
+"""The registry keeps versions, crowns champions, compiles their trees and goes back."""
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import lightgbm as lgb
+import numpy as np
 import pytest
 
 from engine.domain.errors import ModelError
+from models.boosting import save_booster, train_booster
+from models.compiled_trees import Trees, compiled_files, is_compiled
 from training.registry import ModelRegistry
+
+NAMES = ("volume", "balance")
+"""The columns of the boosters."""
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +101,92 @@ def test_registry_unknown_version_is_a_model_error(registry: ModelRegistry, tmp_
     assert registry.champion("offers") == "1"
     with pytest.raises(ModelError):
         registry.promote("never_trained")
+
+
+def _booster(seed: int, **params: bool) -> lgb.Booster:
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(300, 2))
+    label = rows[:, 0] - rows[:, 1] + rng.normal(size=300)
+    settings = {"objective": "regression", "num_leaves": 4, **params}
+    return train_booster(settings, rows, label, names=NAMES, seed=seed, rounds=5)
+
+
+def _saved_trees(folder: Path, seed: int, **params: bool) -> Path:
+    save_booster(_booster(seed, **params), folder / "odds.txt")
+    save_booster(_booster(seed + 1, **params), folder / "parts" / "amount.txt")
+    (folder / "manifest.json").write_text("{}")
+    return folder
+
+
+def _fetched(registry: ModelRegistry, version: str, into: Path, model: str = "ties") -> Path:
+    return registry.fetch(model, version, into / model)
+
+
+def test_compiling_happens_when_a_version_becomes_champion(
+    registry: ModelRegistry, tmp_path: Path
+) -> None:
+    folder = _saved_trees(tmp_path / "a", 0)
+    first = registry.publish("ties", folder, {}, {}, promote=True).version
+    second = registry.publish("ties", _saved_trees(tmp_path / "b", 7), {}, {}).version
+    uncompiled = _fetched(registry, second, tmp_path / "before")
+    assert not list(uncompiled.rglob("*.o"))
+
+    registry.promote("ties")
+    rows = np.random.default_rng(1).normal(size=(50, 2))
+    for version, seed in ((first, 0), (second, 7)):
+        fetched = _fetched(registry, version, tmp_path / "after")
+        for name, number in (("odds.txt", seed), ("parts/amount.txt", seed + 1)):
+            trees = Trees.load(fetched / name, NAMES)
+            assert trees.compiled
+            wanted = _booster(number).predict(rows, num_threads=1)
+            assert trees.predict(rows) == pytest.approx(wanted, rel=1e-12, abs=1e-12)
+    assert not list(folder.rglob("*.o"))
+
+
+def test_compiling_is_done_once_for_a_version(
+    registry: ModelRegistry, tmp_path: Path, shared_home: Path
+) -> None:
+    version = registry.publish(
+        "ties", _saved_trees(tmp_path / "a", 3), {}, {}, promote=True
+    ).version
+    stored = {path: path.stat().st_mtime_ns for path in shared_home.rglob("*.o")}
+    assert stored
+    registry.promote("ties", version)
+    assert {path: path.stat().st_mtime_ns for path in shared_home.rglob("*.o")} == stored
+
+
+def test_compiling_again_replaces_the_code_of_another_machine(
+    registry: ModelRegistry, tmp_path: Path, shared_home: Path
+) -> None:
+    version = registry.publish(
+        "ties", _saved_trees(tmp_path / "a", 5), {}, {}, promote=True
+    ).version
+    newest = max(shared_home.rglob("odds.txt"), key=lambda path: path.stat().st_mtime_ns)
+    form = compiled_files(newest)[1]
+    form.write_text(form.read_text().replace("lleaves", "treelite"))
+    assert not is_compiled(newest)
+    registry.promote("ties", version)
+    assert is_compiled(_fetched(registry, version, tmp_path) / "odds.txt")
+
+
+def test_compiling_that_cannot_be_done_is_a_warning_and_the_version_is_promoted(
+    registry: ModelRegistry, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = _saved_trees(tmp_path / "a", 11, linear_tree=True)
+    with caplog.at_level(logging.WARNING):
+        version = registry.publish("ties", folder, {}, {}, promote=True).version
+    assert registry.champion("ties") == version
+    assert "served uncompiled" in caplog.text
+    trees = Trees.load(_fetched(registry, version, tmp_path) / "odds.txt", NAMES)
+    assert not trees.compiled
+
+
+def test_compiling_leaves_models_alone_that_are_not_served_so(
+    registry: ModelRegistry, tmp_path: Path
+) -> None:
+    version = registry.publish("gifts", _saved_trees(tmp_path / "a", 0), {}, {}).version
+    registry.promote("gifts", version)
+    assert not list(_fetched(registry, version, tmp_path, "gifts").rglob("*.o"))
 
 
 def test_registry_unreachable_server_is_a_model_error_within_seconds(tmp_path: Path) -> None:
