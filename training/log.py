@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Literal, get_args
+from uuid import uuid4
 
 import ibis
 from ibis.expr.types import Table
@@ -24,6 +26,9 @@ TABLES: tuple[TableName, ...] = get_args(TableName)
 """The tables that are exported, with those of the ledger's columns that training reads."""
 
 _THREADS = 2
+_MEMORY = "5GB"
+"""Of the database, which spills what exceeds it; ten million events stay within. With 4 GB a
+hundred million did not always find room for what cannot be spilled."""
 
 
 class ExportedLog:
@@ -46,7 +51,13 @@ class ExportedLog:
             raise UnknownReference(
                 f"the exported log at {folder} lacks {', '.join(missing)}", "export it again"
             )
-        self._connection = ibis.duckdb.connect(threads=_THREADS)
+        # DuckDB makes the folder when it first spills, and removes it when it closes.
+        spilled = Path(gettempdir()) / f"lishang-spilled-{uuid4().hex}"
+        self._connection = ibis.duckdb.connect(
+            threads=_THREADS, memory_limit=_MEMORY, temp_directory=str(spilled)
+        )
+        # Which would draw itself into the log of whoever runs this.
+        self._connection.raw_sql("SET enable_progress_bar = false")
         self._tables = {
             name: self._connection.read_parquet(folder / f"{name}.parquet", table_name=name)
             for name in TABLES

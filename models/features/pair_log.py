@@ -1,4 +1,4 @@
-"""Pair states as of an instant from the exported log: the closed form as one Ibis expression."""
+"""Directed events and pair states as of an instant, from the exported log."""
 
 from __future__ import annotations
 
@@ -6,22 +6,12 @@ from dataclasses import dataclass
 
 import ibis
 import numpy as np
-from ibis.expr.types import (
-    BooleanColumn,
-    FloatingColumn,
-    FloatingScalar,
-    IntegerScalar,
-    Table,
-    Value,
-)
-from numpy.typing import NDArray
-from pyarrow import ChunkedArray
+from ibis.expr.types import BooleanColumn, FloatingColumn, FloatingScalar, IntegerScalar, Table
 
-from engine.domain.clock import DAY
 from engine.domain.gifts import GiftState
 from engine.domain.pair_state import DEFAULT_LAYOUT, Floats, Kind, Layout, kind_of
-
-Texts = NDArray[np.object_]
+from models.features.log_people import People, Texts, numbered_events
+from models.features.pair_parts import state_parts
 
 _NEVER_GIVEN = (GiftState.HELD.value, GiftState.CANCELLED.value)
 _TAKEN = (GiftState.ACCEPTED.value, GiftState.REDEEMED.value)
@@ -91,11 +81,9 @@ def pair_events(
 
 
 def pair_states(events: Table, layout: Layout = DEFAULT_LAYOUT) -> PairStates:
-    """Return the state of every directed pair that `events` leave, in `layout`.
+    """Return the state of every directed pair that `events` leave, by sender and recipient.
 
-    The same numbers as `pair_state.closed_form`, evaluated by the database: for each kind and
-    half-life h the sum Σ w·2^−(T−t)/h with T the pair's newest event, then counts, undecayed
-    weights, last times, the first time and T.
+    All at once and by id, for logs that fit: see `pair_parts` for any other.
 
     Parameters
     ----------
@@ -104,35 +92,14 @@ def pair_states(events: Table, layout: Layout = DEFAULT_LAYOUT) -> PairStates:
     layout
         Which half-lives, and where each number stands.
     """
-    by_pair = ibis.window(group_by=["sender", "recipient"])
-    dated = events.mutate(newest=events.occurred_at.max().over(by_pair))
-    elapsed = (dated.newest - dated.occurred_at).cast("float64")
-    decayed = dated.mutate(
-        **{
-            f"left_{index}": dated.weight * ibis.literal(2.0) ** (elapsed / (-half_life * DAY))
-            for index, half_life in enumerate(layout.half_lives_days)
-        }
-    )
-    columns: dict[int, Value] = {}
-    for kind in Kind:
-        own = decayed.kind == int(kind)
-        for index in range(len(layout.half_lives_days)):
-            columns[layout.sum_column(kind, index)] = exact_sum(decayed[f"left_{index}"], own)
-        columns[layout.counts.start + kind] = own.sum()
-        columns[layout.volumes.start + kind] = exact_sum(decayed.weight, own)
-        columns[layout.last_at.start + kind] = decayed.occurred_at.max(where=own)
-    columns[layout.first_at] = decayed.occurred_at.min()
-    columns[layout.state_at] = decayed.newest.max()
-    found = (
-        decayed.group_by("sender", "recipient")
-        .aggregate(**{f"c{n}": column.fill_null(0) for n, column in columns.items()})
-        .order_by("sender", "recipient")
-        .to_pyarrow()
-    )
-    states = layout.empty(found.num_rows)
-    for column in range(layout.width):
-        states[:, column] = found[f"c{column}"].to_numpy()
-    return PairStates(_texts(found["sender"]), _texts(found["recipient"]), states)
+    people = People.of(events)
+    numbered = numbered_events(events, people)
+    key = people.pair_keys(numbered.sender, numbered.recipient)
+    found = list(state_parts(numbered.mutate(key=key, side=_number(0)), 1, layout))
+    keys = np.concatenate([np.zeros(0, dtype=np.int64), *(keys for keys, _ in found)])
+    sender, recipient = people.pair_ends(keys)
+    states = np.concatenate([layout.empty(0), *(states[:, 0] for _, states in found)])
+    return PairStates(people.named(sender), people.named(recipient), states)
 
 
 def exact_sum(terms: FloatingColumn, where: BooleanColumn | None = None) -> FloatingScalar:
@@ -144,9 +111,8 @@ def exact_sum(terms: FloatingColumn, where: BooleanColumn | None = None) -> Floa
     return terms.cast(_EXACT).sum(where=where).cast("float64")
 
 
-def _number(kind: Kind) -> IntegerScalar:
+def _number(kind: int) -> IntegerScalar:
     return ibis.literal(int(kind), type="int8")
 
 
-def _texts(column: ChunkedArray) -> Texts:
-    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=object)
+__all__ = ["PairStates", "Texts", "exact_sum", "pair_events", "pair_states"]

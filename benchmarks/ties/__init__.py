@@ -1,0 +1,1 @@
+"""How fast ties are computed, at sizes up to a hundred million events."""
