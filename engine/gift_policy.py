@@ -70,6 +70,7 @@ class GiftPolicy:
         scores = scorer.score(
             np.stack([context.out for context in contexts]),
             np.stack([context.back for context in contexts]),
+            np.stack([context.structure for context in contexts]),
             at,
         )
         return [

@@ -31,6 +31,7 @@ from engine.domain.people import Purpose
 from engine.ledger.database import Database
 from engine.ledger.keys import ApiKeys, Scope
 from training.importing.options import ImportOptions
+from training.refresh import refresh_structure
 from training.registry import ModelRegistry
 from training.simulate import write_town
 from training.train import FITS
@@ -60,6 +61,7 @@ def demo(context: Context, stop: bool) -> None:
         today = local_date(now())
         write_town(town, PEOPLE, DAYS, SEED, today - timedelta(days=DAYS))
     import_and_show(database, town_files(town), ImportOptions())
+    click.echo(f"structure of {refresh_structure(database, now()):,} pairs computed")
     registry = ModelRegistry(settings.mlflow_tracking_uri, settings.home)
     missing = [model for model in FITS if registry.champion(model) is None]
     if missing:

@@ -234,5 +234,7 @@ def _show(report: ImportReport) -> None:
         f"{report.rows:,} rows in {report.seconds:.2f} s: {report.people:,} people met,"
         f" {report.consents:,} consents recorded, {report.ties:,} ties computed"
     )
+    if report.structure_left:
+        click.echo("many friendships changed: now run lishang refresh structure")
     for listed in sorted({file.rejects for file in report.files if file.rejects is not None}):
         click.echo(f"bad rows are listed in {listed}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from textwrap import dedent
 
+import numpy as np
 import orjson
 from sqlalchemy import Connection, text
 
@@ -17,6 +18,8 @@ from engine.domain.clock import DAY, HOUR
 from engine.domain.gift_life import ACCEPT_WITHIN
 from engine.domain.money import PayOn, Terms
 from engine.domain.pair_state import DEFAULT_LAYOUT, Kind, to_bytes, update
+from engine.domain.structure import WIDTH
+from engine.domain.structure import to_bytes as structure_to_bytes
 
 CIRCLE = 20
 """Who knows each other; everybody gives to half of them."""
@@ -262,6 +265,15 @@ def write_people(connection: Connection, people: int, at: int, bound: int | None
         {numbers}, {ten}
         SELECT {known}, {others}, :state, {at - 3 * DAY} FROM s CROSS JOIN o""",
         state=to_bytes(state),
+    )
+    _run(
+        connection,
+        f"""
+        INSERT INTO tie_structure (first, second, structure, as_of)
+        {numbers}, {all_others}
+        SELECT {known}, {others}, :structure, {at - DAY} FROM s CROSS JOIN o
+        WHERE {known} < {others}""",
+        structure=structure_to_bytes(np.full(WIDTH, float(at - DAY))),
     )
 
 

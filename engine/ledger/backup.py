@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import mkstemp
 from typing import IO, Any, Literal
 
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Select, Table, select
 
 from engine.domain.clock import format_time
-from engine.domain.errors import InvalidInput
 from engine.ledger import tables
 from engine.ledger.backup_file import MANIFEST, Manifest, TableEntry
 from engine.ledger.database import Database
+from engine.ledger.new_file import new_file
 from engine.ledger.parquet import schema_of, write_found
 
 BATCH = 10_000
@@ -44,56 +40,8 @@ def backup(database: Database, path: Path, at: int) -> Manifest:
     LedgerUnavailable
         If the database cannot be reached or refuses the work.
     """
-    if path.exists():
-        raise _exists(path)
-    try:
-        with _appearing(path) as file, database.reading(snapshot=True) as connection:
-            return _write(connection, file, at)
-    except FileExistsError as error:
-        raise _exists(path) from error
-    except OSError as error:
-        raise InvalidInput(f"cannot write {path}: {error.strerror or error}") from error
-
-
-def _exists(path: Path) -> InvalidInput:
-    return InvalidInput(f"{path} exists already", "a backup replaces none: name another file")
-
-
-@contextmanager
-def _appearing(path: Path) -> Iterator[IO[bytes]]:
-    """Yield a file for the owner's eyes that becomes `path` if all goes well, else leaves none."""
-    made, part = mkstemp(prefix=f".{path.name}.", dir=path.parent)  # of mode 0600
-    try:
-        with os.fdopen(made, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        _name(Path(part), path)
-    finally:
-        Path(part).unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the name, too, is on disk
-    finally:
-        os.close(folder)
-
-
-def _name(part: Path, path: Path) -> None:
-    """Let the file `part` be found as `path`, unless another is: of two that end at once, one is.
-
-    Raises
-    ------
-    FileExistsError
-        If there is one.
-    """
-    try:
-        os.link(part, path)
-    except FileExistsError:
-        raise
-    except OSError:
-        # Where a file has one name only, this one is taken first: for a moment it is empty.
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        part.replace(path)
+    with new_file(path) as file, database.reading(snapshot=True) as connection:
+        return _write(connection, file, at)
 
 
 def _write(connection: Connection, file: IO[bytes], at: int) -> Manifest:

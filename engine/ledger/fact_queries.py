@@ -31,12 +31,14 @@ _OBJECTION = f"""EXISTS (SELECT 1 FROM consents
 _TIES = """
 LEFT JOIN ties there ON there.sender = {asked}.sender AND there.recipient = {asked}.recipient
 LEFT JOIN ties back ON back.sender = {asked}.recipient AND back.recipient = {asked}.sender
+LEFT JOIN tie_structure around
+  ON around.first = {asked}.first AND around.second = {asked}.second
 """
 
 _CONTEXT = f"""
-WITH a(n, sender, recipient) AS {{materialized}} ({{asked}})
+WITH a(n, sender, recipient, first, second) AS {{materialized}} ({{asked}})
 SELECT a.n, {_ZONES["sender_zone"]}, {_ZONES["recipient_zone"]}, there.state, back.state,
-  {_OBJECTION.format(asked="a")}, s.birth_date, r.birth_date
+  around.structure, {_OBJECTION.format(asked="a")}, s.birth_date, r.birth_date
 FROM a
 LEFT JOIN people s ON s.person = a.sender
 LEFT JOIN people r ON r.person = a.recipient
@@ -44,13 +46,16 @@ LEFT JOIN people r ON r.person = a.recipient
 # One pair is given as it is: taking a list apart costs as much as reading.
 CONTEXT_OF_ONE = Statement(
     _CONTEXT.format(
-        materialized="", asked="VALUES (0, CAST(:sender AS TEXT), CAST(:recipient AS TEXT))"
+        materialized="",
+        asked="VALUES (0, CAST(:sender AS TEXT), CAST(:recipient AS TEXT),"
+        " CAST(:first AS TEXT), CAST(:second AS TEXT))",
     )
 )
 CONTEXT_OF_MANY = Statement(
     _CONTEXT.format(
         materialized="MATERIALIZED",
-        asked="SELECT CAST(value ->> 0 AS INTEGER), value ->> 1, value ->> 2 FROM {each:pairs}",
+        asked="SELECT CAST(value ->> 0 AS INTEGER), value ->> 1, value ->> 2, value ->> 3,"
+        " value ->> 4 FROM {each:pairs}",
     )
 )
 
@@ -78,8 +83,8 @@ _JOINED = """
   LEFT JOIN counters cp ON cp.scope = 'pair' AND cp.subject = p.pair AND cp.day = p.sender_day
   LEFT JOIN counters cr
     ON cr.scope = 'recipient' AND cr.subject = p.recipient AND cr.day = p.recipient_day"""
-_TIE = f"there.state, back.state, {_OBJECTION.format(asked='p')}"
-_NO_TIE = "0, 0, 0"
+_TIE = f"there.state, back.state, around.structure, {_OBJECTION.format(asked='p')}"
+_NO_TIE = "0, 0, 0, 0"
 _ITEM = ", ".join(f"i.{column}" for column in ITEM_COLUMNS.split(", "))
 
 
@@ -93,11 +98,12 @@ def _of_one(ties: str, joined: str) -> Statement:
 def _of_many(ties: str, joined: str) -> Statement:
     """Return the statement of any number; a pair is found once and then given to its items."""
     return Statement(f"""
-WITH p(k, sender, recipient, pair, sender_day, sender_month, recipient_day, next_month)
+WITH p(k, sender, recipient, first, second, pair,
+  sender_day, sender_month, recipient_day, next_month)
 AS MATERIALIZED (
   SELECT CAST(value ->> 0 AS INTEGER), value ->> 1, value ->> 2, value ->> 3,
-    CAST(value ->> 4 AS INTEGER), CAST(value ->> 5 AS INTEGER), CAST(value ->> 6 AS INTEGER),
-    CAST(value ->> 7 AS INTEGER)
+    value ->> 4, value ->> 5, CAST(value ->> 6 AS INTEGER), CAST(value ->> 7 AS INTEGER),
+    CAST(value ->> 8 AS INTEGER), CAST(value ->> 9 AS INTEGER)
   FROM {{each:pairs}}),
 a(n, k, item) AS MATERIALIZED (
   SELECT CAST(value ->> 0 AS INTEGER), CAST(value ->> 1 AS INTEGER), value ->> 2

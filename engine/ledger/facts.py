@@ -17,6 +17,8 @@ from engine.domain.gifts import GiftRequest, Item, Mechanics, Tier
 from engine.domain.pair_state import DEFAULT_LAYOUT, Floats, from_bytes
 from engine.domain.people import YOUNGEST_PROFILED, age_in_years
 from engine.domain.situations import DayCount, GiftSituation, PersonFacts
+from engine.domain.structure import from_bytes as structure_from_bytes
+from engine.domain.structure import ordered
 from engine.ledger.fact_queries import (
     CONTEXT_OF_MANY,
     CONTEXT_OF_ONE,
@@ -40,6 +42,8 @@ class PairContext:
     stored_out: bytes | None
     stored_back: bytes | None
     """The stored states of the tie there and back; None where nothing happened."""
+    stored_structure: bytes | None
+    """The stored structure around the two; None where it is unknown."""
     scorable: bool
     """Whether neither side objects to having ties scored or is known to be too young for it."""
 
@@ -52,6 +56,11 @@ class PairContext:
     def back(self) -> Floats:
         """The state (`width`) of the tie back."""
         return from_bytes(DEFAULT_LAYOUT, self.stored_back)
+
+    @property
+    def structure(self) -> Floats:
+        """The structure around the two (`engine.domain.structure.WIDTH`), of any age."""
+        return structure_from_bytes(self.stored_structure)
 
 
 def pair_subject(sender: str, recipient: str) -> str:
@@ -67,9 +76,17 @@ def read_pair_context(
         return []
     if len(pairs) == 1:
         [(sender, recipient)] = pairs
-        rows = CONTEXT_OF_ONE.rows(connection, at_now=at, sender=sender, recipient=recipient)
+        first, second = ordered(sender, recipient)
+        rows = CONTEXT_OF_ONE.rows(
+            connection,
+            at_now=at,
+            sender=sender,
+            recipient=recipient,
+            first=first,
+            second=second,
+        )
         return [_context(rows[0], at)]
-    listed = [(n, *pair) for n, pair in enumerate(pairs)]
+    listed = [(n, *pair, *ordered(*pair)) for n, pair in enumerate(pairs)]
     rows = CONTEXT_OF_MANY.rows(connection, at_now=at, pairs=_json(listed))
     return [_context(row, at) for row in sorted(rows, key=_NUMBER)]
 
@@ -119,12 +136,15 @@ def read_rows(
         return []
     if len(requests) == 1:
         [request], [(sender_day, sender_month, recipient_day)] = requests, days
+        first, second = ordered(request.sender, request.recipient)
         return of_one.rows(
             connection,
             at_now=at,
             item=request.item,
             sender=request.sender,
             recipient=request.recipient,
+            first=first,
+            second=second,
             pair=pair_subject(request.sender, request.recipient),
             sender_day=sender_day,
             sender_month=sender_month,
@@ -137,7 +157,8 @@ def read_rows(
     asked: list[tuple[int, int, str]] = []
     for n, (request, on) in enumerate(zip(requests, days, strict=True)):
         sender, recipient = request.sender, request.recipient
-        pair = (sender, recipient, pair_subject(sender, recipient), *on, _next_month(on[1]))
+        ends = sender, recipient, *ordered(sender, recipient)
+        pair = (*ends, pair_subject(sender, recipient), *on, _next_month(on[1]))
         asked.append((n, pairs.setdefault(pair, len(pairs)), request.item))
     rows = of_many.rows(
         connection,
@@ -149,7 +170,7 @@ def read_rows(
     return sorted(rows, key=_NUMBER)
 
 
-_Pair = tuple[str, str, str, int, int, int, int]
+_Pair = tuple[str, str, str, str, str, int, int, int, int]
 _NUMBER = itemgetter(0)
 
 
@@ -188,7 +209,7 @@ _SENDER = slice(2, 2 + _PERSON_WIDTH)
 _RECIPIENT = slice(_SENDER.stop, _SENDER.stop + _PERSON_WIDTH)
 _COUNTS = slice(_RECIPIENT.stop, _RECIPIENT.stop + 7)
 _RECENT = slice(_COUNTS.stop, _COUNTS.stop + RECENT_WIDTH)
-_TIES = slice(_RECENT.stop, _RECENT.stop + 3)
+_TIES = slice(_RECENT.stop, _RECENT.stop + 4)
 _SENDER_BORN, SENDER_ZONE = _SENDER.start, _SENDER.start + 1
 _RECIPIENT_BORN, RECIPIENT_ZONE = _RECIPIENT.start, _RECIPIENT.start + 1
 _NONE_YET = DayCount()
@@ -231,7 +252,7 @@ def context_in(row: Found, days: Days, at: int) -> PairContext:
 def _context_of(
     days: Days, ties: Sequence[Any], people: Sequence[str | None], at: int
 ) -> PairContext:
-    there, back, objects = ties
+    there, back, around, objects = ties
     sender_born, sender_zone, recipient_born, recipient_zone = people
     return PairContext(
         sender_day=days[0],
@@ -239,6 +260,7 @@ def _context_of(
         recipient_day=days[2],
         stored_out=there,
         stored_back=back,
+        stored_structure=around,
         scorable=not (
             objects
             or too_young(sender_born, sender_zone, at)

@@ -25,6 +25,7 @@ from engine.domain.pair_state import kind_of
 from engine.ledger import ties
 from engine.ledger.fact_queries import zone_at
 from engine.ledger.statements import Statement, Value, run_listed
+from engine.ledger.structure import refresh_pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +173,8 @@ def receive(connection: Connection, events: Sequence[LiveEvent], at: int) -> Int
             if isinstance(e, Interacted)
         ],
     )
+    befriended = {(e.person, e.friend) for e in news if isinstance(e, FriendshipChanged)}
+    refresh_pairs(connection, befriended, at)
     return Intake(accepted=len(news), repeated=len(events) - len(news))
 
 

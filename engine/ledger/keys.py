@@ -51,6 +51,7 @@ class Scope(StrEnum):
     GIFTS_REVIEW = "gifts:review"
     FEED_READ = "feed:read"
     TIES_READ = "ties:read"
+    TIES_EXPORT = "ties:export"
     RECOMMEND_READ = "recommend:read"
     OFFERS_SCORE = "offers:score"
     EVENTS_WRITE = "events:write"

@@ -45,7 +45,7 @@ _EXPIRED = f"""SUM(CASE WHEN g.occurred_at > :month_ago AND g.occurred_at <= :ex
 _LAST_DAY = "SUM(CASE WHEN g.occurred_at > :day_ago THEN g.price_fen ELSE 0 END)"
 
 
-def _friends_since(person: str, friend: str) -> str:
+def friends_since(person: str, friend: str) -> str:
     """Return the SQL of since when `person` has had `friend` without a gap; null if not now.
 
     A friendship that is told again continues in a new row. So a row reaches back from now if at
@@ -82,8 +82,8 @@ RECENT_COLUMNS = ", ".join(
         _MONTH,
         _THERE,
         _BACK,
-        _friends_since("p.sender", "p.recipient"),
-        _friends_since("p.recipient", "p.sender"),
+        friends_since("p.sender", "p.recipient"),
+        friends_since("p.recipient", "p.sender"),
     )
 )
 """What `recent_gifts` reads, in its order."""

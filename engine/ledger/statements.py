@@ -79,6 +79,21 @@ class Statement:
         """Execute with `values` on the driver's cursor and return all rows, as plain tuples."""
         return _driver(connection).execute(self._for(connection.dialect), values).fetchall()
 
+    def parts(
+        self, connection: Connection, size: int, **values: Value
+    ) -> Iterator[Sequence[Found]]:
+        """Execute with `values` and yield the rows in lists of up to `size`.
+
+        `connection` is within a transaction: of what was found, only one list is in memory.
+        """
+        found = connection.exec_driver_sql(
+            self._for(connection.dialect),
+            values,
+            execution_options={"stream_results": True, "max_row_buffer": size},
+        )
+        while rows := found.fetchmany(size):
+            yield rows
+
     def row(self, connection: Connection, **values: Value) -> Found | None:
         """Execute with `values` on the driver's cursor and return the first row, if any."""
         found = _driver(connection).execute(self._for(connection.dialect), values).fetchall()

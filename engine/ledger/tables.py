@@ -293,7 +293,18 @@ ties = Table(
     Column("recipient", Text, primary_key=True),
     Column("state", LargeBinary, nullable=False),  # engine.domain.pair_state, default layout
     Column("newest_at", BigInteger, nullable=False),
-    Index("ties_recipient", "recipient"),
+    Index("ties_recipient", "recipient", "sender"),
+)
+
+tie_structure = Table(
+    "tie_structure",
+    metadata,
+    # An unordered pair, the lesser id first (engine.domain.structure.ordered).
+    Column("first", Text, primary_key=True),
+    Column("second", Text, primary_key=True),
+    Column("structure", LargeBinary, nullable=False),  # engine.domain.structure
+    Column("as_of", BigInteger, nullable=False),
+    sqlite_with_rowid=False,  # a check finds it in one descent instead of two
 )
 
 decisions = Table(

@@ -68,6 +68,7 @@ _STORE = Statement(
     "UPDATE ties SET state = :state, newest_at = :newest_at"
     " WHERE sender = :sender AND recipient = :recipient"
 )
+_FORGET = Statement("DELETE FROM ties WHERE sender = :sender AND recipient = :recipient")
 _EMPTY = to_bytes(DEFAULT_LAYOUT.empty())
 _LOG = pa.schema(
     [
@@ -80,10 +81,6 @@ _LOG = pa.schema(
 )
 _LOG_BATCH = 100_000
 _CLEAR = Statement("DELETE FROM ties")
-_EGO = Statement(
-    "SELECT recipient FROM ties WHERE sender = :person"
-    " UNION SELECT sender FROM ties WHERE recipient = :person"
-)
 
 
 def append(connection: Connection, events: Iterable[TieEvent]) -> None:
@@ -111,7 +108,12 @@ def rebuild_ties(connection: Connection, pairs: set[tuple[str, str]] | None = No
     if pairs is not None:
         for pair in sorted(pairs):
             _locked(connection, *pair)
-            _store(connection, *pair, _recomputed(connection, *pair))
+            state = _recomputed(connection, *pair)
+            if state[DEFAULT_LAYOUT.counts].any():
+                _store(connection, *pair, state)
+            else:
+                # A row says that something happened: who is acquainted with whom is read from it.
+                _FORGET.tell(connection, sender=pair[0], recipient=pair[1])
         return len(pairs)
     if connection.dialect.name == "postgresql":
         # An event that came in between would be missing from its tie; SQLite has one writer.
@@ -140,11 +142,6 @@ def rebuild_ties(connection: Connection, pairs: set[tuple[str, str]] | None = No
             },
         )
     return len(cells)
-
-
-def read_others(connection: Connection, person: str) -> list[str]:
-    """Return everyone `person` has a tie with, either way, sorted."""
-    return sorted(str(other) for other in _EGO.run(connection, person=person).scalars())
 
 
 def _recomputed(connection: Connection, sender: str, recipient: str) -> Floats:

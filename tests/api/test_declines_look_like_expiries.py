@@ -52,10 +52,13 @@ class States:
 
     ref = ModelRef("ties", "1")
 
-    def score(self, out: Floats, back: Floats, at: int) -> list[TieScore]:
+    def score(self, out: Floats, back: Floats, structure: Floats, at: int) -> list[TieScore]:
         weights = np.sqrt(np.arange(1, out.shape[1] + 1))
-        told = np.abs(out @ weights) + 3 * np.abs(back @ weights)
-        return [TieScore(float(x % 1), float(x % 7 / 7), TieClass.FRIEND) for x in told]
+        told = np.abs(out @ weights) + 3 * np.abs(back @ weights) + 5 * structure.sum(axis=1)
+        return [
+            TieScore(float(x % 1), float(x % 7 / 7), TieClass.FRIEND, float(x % 3 - 1), float(x))
+            for x in told
+        ]
 
 
 class Shelf:

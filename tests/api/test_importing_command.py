@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from api.cli import main
 from engine.ledger.database import Database
+from engine.ledger.structure import MOST_PAIRS
 from training.importing import FILE_KINDS
 
 Run = Callable[..., Result]
@@ -137,3 +138,24 @@ def test_import_help_and_page_name_every_field(run: Run) -> None:
         for field in kind.fields:
             assert field.name in shown
             assert f"| `{field.name}` |" in section, (kind.name, field.name)
+
+
+def test_import_of_few_friendships_computes_the_structure_around_them(
+    run: Run, tmp_path: Path, sqlite_url: str
+) -> None:
+    path = tmp_path / "friendships.csv"
+    path.write_text("person,friend,since\nbob,ann,1\nann,bob,1\nann,cy,1\n")
+    assert "refresh structure" not in run("--friendships", path).stdout
+    assert stored(sqlite_url, "SELECT count(*) FROM tie_structure") == 1
+    assert "refresh structure" not in run("--friendships", path).stdout  # nothing changed
+
+
+def test_import_of_many_friendships_says_what_computes_the_structure_around_them(
+    run: Run, tmp_path: Path, sqlite_url: str
+) -> None:
+    path = tmp_path / "friendships.csv"
+    rows = [f"{a},{b},1\n" for n in range(MOST_PAIRS + 1) for a, b in ((n, "x"), ("x", n))]
+    path.write_text("person,friend,since\n" + "".join(rows))
+    assert "now run lishang refresh structure" in run("--friendships", path).stdout
+    assert stored(sqlite_url, "SELECT count(*) FROM tie_structure") == 0
+    assert "refresh structure" not in run("--friendships", path).stdout

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 from sqlalchemy import func, select
 
@@ -16,12 +17,14 @@ from engine.domain.events import FriendshipChanged, LimitChanged, PersonChanged
 from engine.domain.gifts import GiftRequest, GiftState, Moderation, Relation, Scene
 from engine.domain.pair_state import DEFAULT_LAYOUT, Kind, from_bytes
 from engine.domain.ports import ModelRef, TieClass, TieScore
+from engine.domain.structure import WIDTH
 from engine.domain.verdicts import Effect
 from engine.gift_policy import GiftPolicy
 from engine.gift_terms import GiftTerms
 from engine.gifting import Gifting
 from engine.ledger import caps, decisions, gifts, idempotency, outbox, postings, tables, ties
 from engine.ledger.idempotency import RequestKey
+from engine.ledger.structure import store_structures
 from engine.policy.engine import PolicyEngine
 
 RULES = Path(__file__).parents[2] / "rules"
@@ -45,9 +48,11 @@ class FixedTies:
     ref = ModelRef("ties", "7")
 
     def __init__(self, tie_class: TieClass) -> None:
-        self._score = TieScore(0.5, 0.5, tie_class)
+        self._score = TieScore(0.5, 0.5, tie_class, 0.0, 0.0)
+        self.asked = []
 
-    def score(self, out, back, at):
+    def score(self, out, back, structure, at):
+        self.asked += structure.tolist()
         return [self._score] * len(out)
 
 
@@ -248,6 +253,19 @@ def test_dear_gift_on_a_dormant_tie_is_held_and_on_a_close_one_sent(world, polic
         answer = _send(gifting, world, f"k-{state}", request)
         assert gifting.find(answer.gift).state == state
         assert answer.model == ModelRef("ties", "7")
+
+
+def test_tie_model_is_shown_the_structure_around_each_pair(world, policy) -> None:
+    around = np.arange(1.0, WIDTH + 1)
+    with world.database.writing() as unit:
+        store_structures(unit, ["an"], ["bo"], around[None, :], world.now)
+    models = WithTies(TieClass.CLOSE)
+    gifting = _made(world, policy, models)
+    gifting.check_many([COFFEE, GiftRequest("bo", "an", "coffee")], world.now)
+    gifting.check_many([COFFEE, GiftRequest("an", "cy", "coffee")], world.now)
+    _send(gifting, world, "k", COFFEE)
+    known, unknown = around.tolist(), [0.0] * WIDTH
+    assert models.ties.asked == [known, known, known, unknown, known]
 
 
 def test_unknown_tie_counts_as_dormant(gifting, world) -> None:

@@ -94,6 +94,9 @@ class ImportReport:
     consents: int
     ties: int
     """Ties computed anew."""
+    structure_left: bool
+    """Whether more friendships changed than the structure around was computed for at once: the
+    next `lishang refresh structure` does so."""
     seconds: float
 
     @property

@@ -12,6 +12,7 @@ from engine.domain.clock import local_date
 from engine.domain.errors import InvalidInput
 from engine.ledger.bulk import BulkWriter
 from engine.ledger.database import Database
+from engine.ledger.structure import refresh_pairs
 from engine.ledger.ties import rebuild_ties
 from training.importing.checking import Checked, Checker, Known
 from training.importing.fields import FILE_KINDS, mapping_of
@@ -84,11 +85,14 @@ def import_sources(
             run.tell("ties", 0.0)
             ties = rebuild_ties(connection, store.pairs)
             run.tell("ties", 1.0)
+        befriended = store.befriended
+        left = befriended is None or refresh_pairs(connection, befriended, options.clock()) > 0
     return ImportReport(
         files=tuple(one.report for one in ended),
         people=people,
         consents=consents + store.consents,
         ties=ties,
+        structure_left=left,
         seconds=time.perf_counter() - started,
     )
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import starmap
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.domain.gifts import GiftState, Origin
+from engine.domain.structure import ordered
 from engine.ledger.bulk import BulkWriter, Completion, Contradiction, Stored
+from engine.ledger.structure import MOST_PAIRS
 from training.importing.checking import Checked
 from training.importing.fields import FileKind
 from training.importing.options import ImportOptions
@@ -39,6 +42,7 @@ class Store:
         if writer.is_empty("ties"):
             self._pairs = None
         self._touched = False
+        self._befriended: set[tuple[str, str]] | None = set()
         self.consents = 0
         """Consents that the files themselves gave."""
 
@@ -70,6 +74,19 @@ class Store:
             self._pairs.update(zip(recipients, senders, strict=True))
         if len(self._pairs) > TRACKED_PAIRS:
             self._pairs = None
+
+    def befriend(self, people: Sequence[str], friends: Sequence[str]) -> None:
+        """Remember pairs whose friendships changed, as long as they are few."""
+        if self._befriended is None:
+            return
+        self._befriended.update(starmap(ordered, zip(people, friends, strict=True)))
+        if len(self._befriended) > MOST_PAIRS:
+            self._befriended = None
+
+    @property
+    def befriended(self) -> set[tuple[str, str]] | None:
+        """The pairs whose friendships changed; None when their structure is left to the batch."""
+        return self._befriended
 
     @property
     def touched(self) -> bool:
@@ -138,6 +155,8 @@ class FileStore:
         )
         if stored.new + stored.changed and kind.name in ("gifts", "interactions"):
             self._store.touch(rows["sender"], rows["recipient"], kind.name == "gifts")
+        if stored.new + stored.changed and kind.name == "friendships":
+            self._store.befriend(rows["person"], rows["friend"])
         return stored, [self._reject(checked, rows, found) for found in stored.contradictions]
 
     def _describe(self, checked: Checked) -> Stored:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import stat
 import zipfile
@@ -298,7 +299,7 @@ def test_of_two_backups_at_once_to_one_name_one_is_made(
 ) -> None:
     path, write = tmp_path / "one.zip", backing._write
     if not links:
-        monkeypatch.setattr(backing.os, "link", _no_link)
+        monkeypatch.setattr(os, "link", _no_link)
 
     def overtaken(*given: Any) -> Any:
         manifest = write(*given)
@@ -315,7 +316,7 @@ def test_of_two_backups_at_once_to_one_name_one_is_made(
 def test_backup_is_made_where_a_file_has_one_name_only(
     house, lived, empty, tmp_path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(backing.os, "link", _no_link)
+    monkeypatch.setattr(os, "link", _no_link)
     path = tmp_path / "saved.zip"
     backup(house.database, path, house.now)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

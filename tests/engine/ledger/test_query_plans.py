@@ -24,6 +24,7 @@ from engine.housekeeping import Housekeeping
 from engine.ledger import idempotency, outbox
 from engine.ledger.database import Database
 from engine.ledger.decision_log import RecordedDecisions
+from engine.ledger.ego import read_ego
 from engine.ledger.feed import Feed
 from engine.ledger.idempotency import RequestKey
 from engine.ledger.keys import ApiKeys, Scope
@@ -31,7 +32,7 @@ from engine.ledger.keys import ApiKeys, Scope
 GROWING = frozenset(
     {
         *("gifts", "counters", "decisions", "idempotency", "outbox", "postings"),
-        *("ties", "friendships", "blocks", "consents", "people", "items"),
+        *("ties", "tie_structure", "friendships", "blocks", "consents", "people", "items"),
     }
 )
 """Tables of which no hot statement reads the whole."""
@@ -210,6 +211,10 @@ def _hot_paths(house, item: str, other: str) -> dict[str, Hot]:
             idempotency.prune(unit, now + HOUR, 100)
             outbox.prune(unit, now + HOUR, 3)
 
+    def ego() -> None:
+        with house.database.reading() as unit:
+            assert len(read_ego(unit, "an", now))
+
     def looked_through() -> None:
         assert list(log.recorded("gift_send", now - HOUR, now + 1))
         assert log.count("gift_send", now - HOUR, now + 1)
@@ -242,6 +247,7 @@ def _hot_paths(house, item: str, other: str) -> dict[str, Hot]:
         "sweep": lambda: house.moving.expire_due(now + 40 * DAY),
         "prune": pruned,
         "log": looked_through,
+        "ties of a person": ego,
     }
 
 
