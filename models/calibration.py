@@ -73,6 +73,11 @@ class Calibrator:
             np.asarray(steps.y_thresholds_, dtype=np.float64),
         )
 
+    @classmethod
+    def identity(cls) -> Calibrator:
+        """Return the map of log odds to the probabilities that they already are."""
+        return cls("platt", np.ones(1), np.zeros(1))
+
     def predict(self, scores: ArrayLike) -> Floats:
         """Return the probabilities for `scores` (any shape), within (0, 1)."""
         score = np.asarray(scores, dtype=np.float64)

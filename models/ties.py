@@ -3,35 +3,37 @@
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from engine.domain.clock import DAY, now
-from engine.domain.errors import ManifestMismatch, NotEnoughData
+from engine.domain.clock import DAY
+from engine.domain.errors import NotEnoughData
 from engine.domain.pair_state import DEFAULT_LAYOUT, Floats, Ints, Layout
-from engine.domain.ports import ModelRef, TieScore
+from engine.domain.ports import ModelRef, TieReason, TieScore
+from engine.domain.structure import Structure
 from models.calibration import Calibrator
-from models.features.pair import PairView, pair_features
+from models.features.pair import pair_features
+from models.features.pair_view import PairView
 from models.features.registry import FeatureSet
-from models.manifest import (
-    Manifest,
-    features_hash,
-    library_versions,
-    read_manifest,
-    write_manifest,
-)
-from models.tie_blend import FOLDS, Blend, TieMembers, cross_fitted
+from models.manifest import Manifest, write_manifest
+from models.tie_blend import NO_TREES, Blend
+from models.tie_lines import TieLines
+from models.tie_manifest import NAME, number_of, numbers_of, read_tie_manifest, tie_manifest
+from models.tie_matrix import TieMatrix
+from models.tie_reasons import reasons_of
 from models.tie_rows import TieRows
 from models.tie_scale import Scale
+from models.tie_silence import Silence
+from models.tie_trees import TieTrees
 
-NAME = "ties"
 UNREGISTERED = "unregistered"
 """The version of a model that no registry has numbered."""
 
-_FEW_ROWS = 2_000
-_MANY_ROWS = 20_000
+_FEWEST_ROWS = 50
+FADE_DAYS = 180.0
+"""Half of every expectation is left after so many days of a silence longer than any seen."""
 _NO_CHANCE = 1e-6
 
 
@@ -41,16 +43,6 @@ class TiePredictions:
 
     strength: Floats
     p_exchange: Floats
-
-
-@dataclass(frozen=True, slots=True)
-class TieReason:
-    """A feature that moved a pair's odds, most moving first; `share` is in log odds."""
-
-    feature: str
-    value: float
-    share: float
-    meaning: str
 
 
 class TieModel:
@@ -65,7 +57,9 @@ class TieModel:
     def __init__(
         self,
         layout: Layout,
-        members: TieMembers,
+        lines: TieLines,
+        trees: TieTrees | None,
+        silence: Silence | None,
         blend: Blend,
         calibrator: Calibrator,
         scale: Scale,
@@ -75,10 +69,13 @@ class TieModel:
         self.layout = layout
         self.features = pair_features(layout)
         self.manifest = manifest
-        self._members = members
+        self._lines = lines
+        self._trees = trees
+        self._silence = silence
         self._blend = blend
         self._calibrator = calibrator
         self._scale = scale
+        self._begins = int(number_of(manifest, "begins"))
         self._version = version
 
     @property
@@ -92,22 +89,27 @@ class TieModel:
         train: TieRows,
         held_out: TieRows | None,
         horizon_us: int,
+        begins: int,
         cutoff: int,
         seed: int,
         layout: Layout = DEFAULT_LAYOUT,
     ) -> TieModel:
-        """Fit members on `train`; weigh, scale and calibrate them on rows they have not seen.
+        """Fit on `train`; weigh, scale and calibrate on rows that were not fitted on.
 
         Parameters
         ----------
         train
-            Pairs at one or more instants.
+            Pairs at one or more instants, those without events among them.
         held_out
-            Pairs at a later instant. When None, the unseen rows are those of `train` itself, each
-            scored by members fitted on other pairs (five folds), or a fifth of the pairs if there
-            are many: right for short logs.
+            Pairs at a later instant: what weighs the trees against the lines. None for logs too
+            short or too small for that: there lines alone are fitted, and their own probabilities
+            hold. (On Copenhagen, 300 to 600 pairs, trees looked better on other pairs of the same
+            weeks and ranked worse in later ones; and a second calibration on the windows of the
+            fit drew every probability to the mean of those.)
         horizon_us
             Over which the rows' amounts were added up.
+        begins
+            Since when the log has been written (microseconds).
         cutoff
             The instant by which all of the rows' horizons had ended.
         seed
@@ -120,56 +122,42 @@ class TieModel:
         NotEnoughData
             If there are too few rows, or all of them exchanged something, or none did.
         """
-        if len(train) < FOLDS * 10:
+        features = pair_features(layout)
+        known = train.known(layout)
+        silent, train = train.take(~known), train.take(known)
+        if len(train) < _FEWEST_ROWS:
             raise NotEnoughData(
                 f"{len(train)} pairs to learn ties from", "use a longer log or a shorter horizon"
             )
-        if held_out is None and len(train) >= _MANY_ROWS:
-            train, held_out = train.parted(FOLDS, seed)
-        features = pair_features(layout)
-        matrix = _matrix(features, layout, train)
+        matrix = TieMatrix.of_rows(features, layout, train, begins)
+        lines = TieLines.fit(features, matrix, train.amount)
         if held_out is None:
-            unseen = train
-            scores = cross_fitted(features, matrix, train.amount, train.pair, seed)
-            members = TieMembers.fit(features, matrix, train.amount, seed)
-            volume = _volume(features, matrix)
+            unseen, later, trees = train, matrix, None
+            line_scores, tree_scores = lines.scores(matrix), NO_TREES
+            blend, calibrator = Blend.of_lines(train.amount), Calibrator.identity()
         else:
-            unseen = held_out
-            later = _matrix(features, layout, held_out)
-            members = TieMembers.fit(features, matrix, train.amount, seed, (later, held_out.amount))
-            scores = members.scores(later)
-            volume = _volume(features, later)
-        blend = Blend.choose(scores, unseen.amount, volume)
-        # How often pairs come back drifts while a log grows, so only the latest say how often.
+            unseen = held_out.take(held_out.known(layout))
+            later = TieMatrix.of_rows(features, layout, unseen, begins)
+            trees = TieTrees.fit(features, matrix, train.amount, later, unseen.amount, seed)
+            line_scores, tree_scores = lines.scores(later), trees.scores(later)
+            blend = Blend.choose(line_scores, tree_scores, unseen.amount)
+            calibrator = Calibrator.fit(blend.chance(line_scores, tree_scores), unseen.exchanged)
         latest = unseen.at == unseen.at.max()
-        calibrator = Calibrator.fit(
-            scores.odds(blend.odds_trees)[latest],
-            unseen.exchanged[latest],
-            "platt" if np.count_nonzero(latest) < _FEW_ROWS else "isotonic",
-        )
+        expected = blend.expected(line_scores, tree_scores, _volume(features, later))
+        # A log may end in a window in which nobody exchanged anything.
+        scaled = latest if unseen.exchanged[latest].any() else np.ones_like(latest)
         scale = Scale.fit(
-            blend.expected(scores, volume)[latest],
-            unseen.amount[latest],
-            oldest_days=float(matrix[:, features.column("age")].max()),
-            fade_days=layout.half_lives_days[-1],
+            expected[scaled],
+            unseen.amount[scaled],
+            oldest_days=float(matrix.raw[:, features.column("age")].max()),
+            fade_days=FADE_DAYS,
         )
-        manifest = Manifest(
-            model=NAME,
-            features=features.names,
-            features_hash=features_hash(NAME, features.names),
-            fitted_at=now(),
-            cutoff=cutoff,
-            horizon_us=horizon_us,
-            seed=seed,
-            params={
-                **asdict(blend),
-                **asdict(scale),
-                "half_lives_days": _half_lives(layout),
-            },
-            metrics={},
-            libraries=library_versions("lightgbm", "scikit-learn", "numpy"),
+        silence = Silence.fit(
+            features, TieMatrix.of_rows(features, layout, silent, begins), silent.amount
         )
-        return cls(layout, members, blend, calibrator, scale, manifest)
+        times = {"begins": begins, "cutoff": cutoff, "horizon_us": horizon_us}
+        manifest = tie_manifest(features, layout, blend, scale, seed=seed, **times)
+        return cls(layout, lines, trees, silence, blend, calibrator, scale, manifest)
 
     def with_metrics(self, metrics: dict[str, float]) -> TieModel:
         """Return this model with `metrics` in its manifest."""
@@ -177,59 +165,65 @@ class TieModel:
         judged.manifest = self.manifest.model_copy(update={"metrics": dict(metrics)})
         return judged
 
-    def predict(self, out: Floats, back: Floats, at: int | Ints) -> TiePredictions:
+    def predict(
+        self, out: Floats, back: Floats, structure: Floats, at: int | Ints
+    ) -> TiePredictions:
         """Return strength and chance for n pairs of states (n × width each) as of `at`.
 
-        The two states may be swapped without a change. A pair that never exchanged anything has
-        strength 0 and as good as no chance.
+        The two states may be swapped without a change. Of a pair that never exchanged anything
+        only the structure (n × `engine.domain.structure.WIDTH`) tells.
         """
-        view = PairView.of(self.layout, out, back, at)
-        return self._predicted(self.features.compute(view, len(out)))
+        view = PairView.of(self.layout, out, back, structure, at)
+        return self._predicted(view, TieMatrix.of(self.features, view, self._begins))
 
-    def score(self, out: Floats, back: Floats, at: int) -> list[TieScore]:
+    def score(self, out: Floats, back: Floats, structure: Floats, at: int) -> list[TieScore]:
         """Return the scores of n pairs, as `TieScorer` says."""
         if len(out) == 0:
             return []
-        matrix = self.features.compute(PairView.of(self.layout, out, back, at), len(out))
-        found = self._predicted(matrix)
-        silent = matrix[:, self.features.column("age")] * DAY >= self.manifest.horizon_us
+        view = PairView.of(self.layout, out, back, structure, at)
+        matrix = TieMatrix.of(self.features, view, self._begins)
+        found = self._predicted(view, matrix)
+        silent = matrix.raw[:, self.features.column("age")] * DAY >= self.manifest.horizon_us
         dormant = silent & (found.p_exchange < self._scale.dormant_below)
         rows = zip(
-            found.strength.tolist(), found.p_exchange.tolist(), dormant.tolist(), strict=True
+            found.strength.tolist(),
+            found.p_exchange.tolist(),
+            dormant.tolist(),
+            view.asymmetry().tolist(),
+            view.observations().tolist(),
+            strict=True,
         )
-        return [TieScore(s, p, self._scale.tie_class(s, asleep)) for s, p, asleep in rows]
+        classed = self._scale.tie_class
+        return [TieScore(s, p, classed(s, asleep), a, n) for s, p, asleep, a, n in rows]
 
     def explain(
-        self, out: Floats, back: Floats, at: int, limit: int = 3
+        self, out: Floats, back: Floats, structure: Floats, at: int
     ) -> list[tuple[TieReason, ...]]:
-        """Return for each of n pairs up to `limit` features that moved its odds most.
+        """Return for each of n pairs up to three reasons, as `TieScorer` says.
 
-        The shares are exact parts of the log odds: SHAP values of the trees and the line's own
-        terms, in the blend's proportion. A pair without events has no reasons.
+        Their shares are exact parts of the log odds that the strength reads: the line's own terms
+        and the SHAP values of the trees, in the blend's proportion.
         """
-        matrix = self.features.compute(PairView.of(self.layout, out, back, at), len(out))
-        shares = self._members.odds_contributions(matrix, self._blend.odds_trees)
-        events = matrix[:, self.features.column("events")]
-        found: list[tuple[TieReason, ...]] = []
-        for row in range(len(matrix)):
-            order = np.argsort(-np.abs(shares[row]), kind="stable")[:limit]
-            reasons = [
-                TieReason(
-                    self.features.names[column],
-                    float(matrix[row, column]),
-                    float(shares[row, column]),
-                    self.features.features[column].meaning,
-                )
-                for column in order
-                if shares[row, column] != 0.0
-            ]
-            found.append(tuple(reasons) if events[row] > 0 else ())
-        return found
+        view = PairView.of(self.layout, out, back, structure, at)
+        matrix = TieMatrix.of(self.features, view, self._begins)
+        shares = self._lines.odds.contributions(matrix.logs)
+        part = self._blend.odds_trees
+        if self._trees is not None and part > 0.0:
+            shares = (1.0 - part) * shares + part * self._trees.odds_contributions(matrix)
+        never = matrix.raw[:, self.features.column("volume")] == 0
+        shares[never] = 0.0
+        if self._silence is not None:
+            shares[never] = self._silence.contributions(matrix)[never]
+        return reasons_of(self.features, view, shares)
 
     def save(self, folder: Path) -> None:
         """Write the model and its manifest into `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._members.save(folder)
+        self._lines.save(folder)
+        if self._trees is not None:
+            self._trees.save(folder)
+        if self._silence is not None:
+            self._silence.save(folder)
         self._calibrator.save(folder / "calibration.json")
         write_manifest(folder, self.manifest)
 
@@ -247,50 +241,40 @@ class TieModel:
             If a file is missing or unreadable.
         """
         features = pair_features(layout)
-        manifest = read_manifest(folder, NAME, features.names)
-        if manifest.params.get("half_lives_days") != _half_lives(layout):
-            raise ManifestMismatch(
-                f"the ties model at {folder} reads half-lives of "
-                f"{manifest.params.get('half_lives_days')} days, not {_half_lives(layout)}",
-                "train the model again: lishang train ties",
-            )
+        manifest = read_tie_manifest(folder, features, layout)
         return cls(
             layout,
-            TieMembers.load(folder, features),
-            Blend(*(_number(manifest, field.name) for field in fields(Blend))),
+            TieLines.load(folder, features),
+            TieTrees.load(folder, features),
+            Silence.load(folder, features),
+            numbers_of(manifest, Blend),
             Calibrator.load(folder / "calibration.json"),
-            Scale(*(_number(manifest, field.name) for field in fields(Scale))),
+            numbers_of(manifest, Scale),
             manifest,
             version,
         )
 
-    def _predicted(self, matrix: Floats) -> TiePredictions:
-        scores = self._members.scores(matrix)
-        volume = _volume(self.features, matrix)
-        left = self._scale.faded(matrix[:, self.features.column("age")])
-        strength = self._scale.strength(self._blend.expected(scores, volume) * left)
-        chance = self._calibrator.predict(scores.odds(self._blend.odds_trees)) * left
-        # However long ago: who once exchanged is no less likely to than who never did.
-        chance = np.maximum(chance, _NO_CHANCE)
-        known = matrix[:, self.features.column("events")] > 0
-        return TiePredictions(np.where(known, strength, 0.0), np.where(known, chance, _NO_CHANCE))
+    def _predicted(self, view: PairView, matrix: TieMatrix) -> TiePredictions:
+        blend, lines, trees = self._blend, self._lines.scores(matrix), NO_TREES
+        if self._trees is not None:
+            trees = self._trees.scores(
+                matrix,
+                odds=blend.odds_trees > 0.0 or blend.chance_trees > 0.0,
+                amount=blend.amount_trees > 0.0,
+            )
+        known = matrix.raw[:, self.features.column("volume")] > 0
+        left = np.where(known, self._scale.faded(matrix.raw[:, self.features.column("age")]), 0.0)
+        expected = blend.expected(lines, trees, _volume(self.features, matrix)) * left
+        chance = np.maximum(self._calibrator.predict(blend.chance(lines, trees)) * left, _NO_CHANCE)
+        if self._silence is not None:
+            # However long ago: who once exchanged is no less likely to than who never did.
+            # Of strangers nothing is known, nor expected.
+            seen = view.around(Structure.AS_OF) > 0
+            expected = np.maximum(expected, np.where(seen, self._silence.expected(matrix), 0.0))
+            chance = np.maximum(chance, np.where(seen, self._silence.chance(matrix), 0.0))
+        return TiePredictions(self._scale.strength(expected), chance)
 
 
-def _matrix(features: FeatureSet[PairView], layout: Layout, rows: TieRows) -> Floats:
-    return features.compute(PairView.of(layout, rows.out, rows.back, rows.at), len(rows))
-
-
-def _volume(features: FeatureSet[PairView], matrix: Floats) -> Floats:
+def _volume(features: FeatureSet[PairView], matrix: TieMatrix) -> Floats:
     """Return log(1 + all that each pair ever exchanged)."""
-    return np.asarray(np.log1p(matrix[:, features.column("volume")]))
-
-
-def _half_lives(layout: Layout) -> str:
-    return ",".join(f"{half_life:g}" for half_life in layout.half_lives_days)
-
-
-def _number(manifest: Manifest, name: str) -> float:
-    value = manifest.params.get(name)
-    if not isinstance(value, int | float):
-        raise ManifestMismatch(f"the ties model's manifest lacks {name}", "train the model again")
-    return float(value)
+    return matrix.logs[:, features.column("volume")]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from engine.domain.clock import DAY, HOUR
 from engine.domain.errors import NotEnoughData
+from engine.domain.pair_state import DEFAULT_LAYOUT, Layout
 from models.tie_rows import TieRows
 from models.ties import TieModel
 from training.evaluate import auc, calibration_error, log_loss, spearman
 from training.fitted import Fitted
-from training.frames.ties import TieFrame, tie_frame
+from training.frames.ties import TieFrame, TieFrames
 from training.log import ExportedLog
 
 LONGEST_HORIZON = 30 * DAY
@@ -66,31 +69,71 @@ def fit_ties(log: ExportedLog, seed: int, horizon_us: int | None = None) -> Fitt
             f"{horizon / DAY:.1f}",
             "choose a shorter horizon",
         )
-    test = tie_frame(log, end - horizon, horizon)
-    judged = _fitted(log, first, end - horizon, horizon, seed)
+    frames = TieFrames(log)
+    test = frames.at(end - horizon, horizon)
+    judged = _fitted(frames, first, end - horizon, horizon, seed)
     metrics = _metrics(judged, test)
-    model = _fitted(log, first, end, horizon, seed).with_metrics(metrics)
+    model = _fitted(frames, first, end, horizon, seed).with_metrics(metrics)
     params = {**model.manifest.params, "horizon_us": horizon, "seed": seed}
     return Fitted(model, metrics, params, end)
 
 
-def _fitted(log: ExportedLog, first: int, end: int, horizon: int, seed: int) -> TieModel:
-    """Fit on windows that had ended by `end`, seeing only what was recorded by then."""
-    later = tie_frame(log, end - horizon, horizon, labelled_by=end).rows
-    has_held_out = len(later) >= _ENOUGH_HELD_OUT and end - first >= 3 * horizon
-    latest = end - 2 * horizon if has_held_out else end - horizon - horizon // WINDOWS_A_HORIZON
-    earliest = first + horizon // 4
-    cutoffs = range(latest, earliest - 1, -max(horizon // WINDOWS_A_HORIZON, 1))[:WINDOWS]
-    parts = [
-        tie_frame(log, cutoff, horizon, labelled_by=cutoff + horizon).rows for cutoff in cutoffs
-    ]
-    if has_held_out:
-        train = _thinned(TieRows.joined(parts), seed)
-        return TieModel.fit(train, _thinned(later, seed), horizon, end, seed)
-    return TieModel.fit(TieRows.joined([later, *parts]), None, horizon, end, seed)
+def _fitted(frames: TieFrames, first: int, end: int, horizon: int, seed: int) -> TieModel:
+    def rows_at(cutoff: int) -> TieRows:
+        return frames.at(cutoff, horizon, labelled_by=cutoff + horizon).rows
+
+    train, held_out = learning_rows(rows_at, first, end, horizon, seed)
+    return TieModel.fit(train, held_out, horizon, first, end, seed)
 
 
-def _thinned(rows: TieRows, seed: int) -> TieRows:
+def learning_rows(
+    rows_at: Callable[[int], TieRows],
+    first: int,
+    end: int,
+    horizon: int,
+    seed: int,
+    layout: Layout = DEFAULT_LAYOUT,
+) -> tuple[TieRows, TieRows | None]:
+    """Return the rows to fit on and those to hold out, from windows that had ended by `end`.
+
+    Parameters
+    ----------
+    rows_at
+        Returns the rows of one cut-off, as was known when its horizon had ended.
+    first, end, horizon
+        When the log begins and ends and how long a window lasts, in microseconds.
+    seed
+        Of the draw where there are too many rows.
+    layout
+        Of the rows' states.
+
+    Returns
+    -------
+    tuple
+        The rows of up to `WINDOWS` cut-offs, and those of the last window; None of it is held out
+        where the log is too short or its pairs are too few.
+
+    Raises
+    ------
+    NotEnoughData
+        If no window had ended.
+    """
+    step, earliest = max(horizon // WINDOWS_A_HORIZON, 1), first + horizon // 4
+    if end - horizon < earliest:
+        raise NotEnoughData(
+            "no window of the horizon's length has passed", "choose a shorter horizon"
+        )
+    later = rows_at(end - horizon)
+    known = np.count_nonzero(later.known(layout))
+    if known >= _ENOUGH_HELD_OUT and end - 2 * horizon >= earliest:
+        starts = range(end - 2 * horizon, earliest - 1, -step)[:WINDOWS]
+        train = TieRows.joined([rows_at(start) for start in starts])
+        return thinned(train, seed), thinned(later, seed)
+    starts = range(end - horizon - step, earliest - 1, -step)[: WINDOWS - 1]
+    return thinned(TieRows.joined([later, *(rows_at(start) for start in starts)]), seed), None
+
+
+def thinned(rows: TieRows, seed: int) -> TieRows:
     """Return at most `_MOST_ROWS` rows, drawn at random."""
     if len(rows) <= _MOST_ROWS:
         return rows
@@ -99,21 +142,23 @@ def _thinned(rows: TieRows, seed: int) -> TieRows:
 
 
 def _metrics(model: TieModel, test: TieFrame) -> dict[str, float]:
-    rows = test.rows
+    """Judge a model on the pairs of `test` that had exchanged anything."""
+    rows = test.rows.take(np.arange(test.known))
     if len(rows) == 0 or rows.exchanged.min() == rows.exchanged.max():
         raise NotEnoughData(
             "in the log's last horizon all known pairs exchanged something, or none did",
             "use a longer log or another horizon",
         )
-    found = model.predict(rows.out, rows.back, rows.at)
+    found = model.predict(rows.out, rows.back, rows.structure, rows.at)
+    count = test.count[: test.known]
     return {
         "auc": auc(rows.exchanged, found.strength),
         "auc_p_exchange": auc(rows.exchanged, found.p_exchange),
         "log_loss": log_loss(rows.exchanged, found.p_exchange),
         "calibration_error": calibration_error(rows.exchanged, found.p_exchange),
         "spearman": spearman(found.strength, rows.amount),
-        "count_auc": auc(rows.exchanged, test.count),
-        "count_spearman": spearman(test.count, rows.amount),
+        "count_auc": auc(rows.exchanged, count),
+        "count_spearman": spearman(count, rows.amount),
         "base_rate": float(rows.exchanged.mean()),
         "pairs": float(len(rows)),
     }

@@ -41,12 +41,19 @@ FUTURE = [
 ]
 
 
+def _friends(one: str, other: str, day: float, **more: object) -> list[Row]:
+    """Return a two-way friendship since a day, as it is told from both sides."""
+    at = START + int(day * DAY)
+    told = {"since": at, "until": None, "recorded_at": at, **more}
+    return [{"person": one, "friend": other, **told}, {"person": other, "friend": one, **told}]
+
+
 def _same(one: TieFrame, other: TieFrame) -> bool:
     return all(
         np.array_equal(getattr(a, name), getattr(b, name))
         for a, b, names in (
-            (one, other, ("first", "second", "count")),
-            (one.rows, other.rows, ("out", "back", "at", "amount")),
+            (one, other, ("first", "second", "count", "known")),
+            (one.rows, other.rows, ("out", "back", "structure", "at", "amount")),
         )
         for name in names
     )
@@ -80,6 +87,61 @@ def test_frame_does_not_change_when_a_future_event_is_planted(write_log: LogWrit
     ]
     planted = write_log("planted", interactions=PAST + later, gifts=gifts)
     assert _same(plain, tie_frame(planted, CUTOFF, HORIZON))
+
+
+def test_frame_does_not_change_when_a_future_friendship_is_planted(write_log: LogWriter) -> None:
+    told = [*_friends("a", "c", 3), *_friends("c", "d", 4, until=CUTOFF + DAY)]
+    plain = tie_frame(write_log("plain", interactions=PAST, friendships=told), CUTOFF, HORIZON)
+    later = [
+        *_friends("b", "c", 20),  # at the cut-off: known from then on only
+        *_friends("b", "e", 25),
+        # Were friends before the cut-off, but we learned of it afterwards.
+        *_friends("b", "c", 10, recorded_at=CUTOFF),
+        *_friends("a", "d", 10, recorded_at=CUTOFF + HOUR),
+        # Only one of the two ever called the other a friend.
+        _friends("b", "d", 2)[0],
+        *_friends("a", "d", 1, until=START + 2 * DAY),
+    ]
+    planted = write_log("planted", interactions=PAST, friendships=told + later)
+    found = tie_frame(planted, CUTOFF, HORIZON)
+    assert _same(plain, found)
+    assert list(zip(found.first, found.second, strict=True))[found.known :] == [("c", "d")]
+
+
+def test_frame_silent_friends_follow_the_known_pairs_without_a_history(
+    write_log: LogWriter,
+) -> None:
+    told = [*_friends("a", "b", 2), *_friends("b", "c", 3), *_friends("a", "e", 4)]
+    frame = tie_frame(write_log(interactions=PAST + FUTURE, friendships=told), CUTOFF, HORIZON)
+    pairs = list(zip(frame.first, frame.second, strict=True))
+    assert frame.known == 2
+    assert pairs == [("a", "b"), ("a", "c"), ("a", "e"), ("b", "c")]
+    assert frame.count.tolist() == [3.0, 1.0, 0.0, 0.0]
+    assert not frame.rows.out[2:].any()
+    assert not frame.rows.back[2:].any()
+    # What came of them counts for a silent pair as for any other.
+    assert frame.rows.amount.tolist() == [5.0, 0.0, 1.0, 0.0]
+    assert len(set(frame.rows.pair.tolist())) == 4
+
+
+def test_frame_structure_is_that_of_friends_and_exchanges_by_hand(write_log: LogWriter) -> None:
+    told = [*_friends("b", "c", 3), *_friends("a", "b", 2)]
+    frame = tie_frame(write_log(interactions=PAST + FUTURE, friendships=told), CUTOFF, HORIZON)
+    by_pair = dict(
+        zip(zip(frame.first, frame.second, strict=True), frame.rows.structure, strict=True)
+    )
+    left = {day: 0.5 ** ((20 - day) / 7) for day in (1, 5, 19.9)}
+    of_a_b, of_a_c = 2 * left[1] + 2 * left[5], left[19.9]
+    # a, b and c all know each other; d only ever wrote to themself.
+    hand = {
+        ("a", "b"): [1, 1, 0.0, of_a_c, 0.0, 1.0, START + 2 * DAY],
+        ("a", "c"): [1, 1, 0.0, of_a_b, 0.0, 4.0, 0],
+        ("b", "c"): [1, 1, of_a_b, of_a_c, 1.0, 4.0, START + 3 * DAY],
+    }
+    assert set(by_pair) == set(hand)
+    for pair, (least, most, *rest) in hand.items():
+        expected = [1.0, 1 / np.log(2), least, most, *rest, CUTOFF]
+        np.testing.assert_allclose(by_pair[pair], expected, rtol=1e-9)
 
 
 def test_frame_knows_no_outcome_that_came_after_its_instant(write_log: LogWriter) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from engine.domain.decay import remaining
 from engine.domain.errors import InvalidInput
 from engine.domain.pair_state import (
     DEFAULT_LAYOUT,
@@ -16,6 +17,7 @@ from engine.domain.pair_state import (
     closed_form,
     kind_of,
 )
+from models.features.structure import Graph, structures
 from models.tie_rows import TieRows
 
 _FIRST = 1
@@ -86,6 +88,10 @@ class TieEvents:
         """Return the two people (n ids each) of pairs given by their numbers."""
         return self.people[self._ends[0][pair]], self.people[self._ends[1][pair]]
 
+    def begins(self) -> int:
+        """Return the time of the first event as rows have it (`TieRows.at`), in microseconds."""
+        return int(self._at[0]) if len(self._at) else _FIRST
+
     def first(self) -> int:
         """Return the time of the first event, in microseconds of the given origin."""
         return _FIRST - self._shift
@@ -96,9 +102,8 @@ class TieEvents:
         The horizon is [cutoff, cutoff + horizon): an event at the cut-off belongs to it. Both
         are in microseconds.
         """
-        start, end = np.searchsorted(
-            self._at, [cutoff + self._shift, cutoff + horizon_us + self._shift], side="left"
-        )
+        begin, end = cutoff + self._shift, cutoff + horizon_us + self._shift
+        start, stop = np.searchsorted(self._at, [begin, end], side="left")
         pairs, row = np.unique(self._pair[:start], return_inverse=True)
         out, back = (
             closed_form(
@@ -112,8 +117,34 @@ class TieEvents:
             for own in (self._forward[:start], ~self._forward[:start])
         )
         later = np.bincount(
-            self._pair[start:end], self._weight[start:end], minlength=self._ends.shape[1]
+            self._pair[start:stop], self._weight[start:stop], minlength=self._ends.shape[1]
         )
-        at = np.full(len(pairs), cutoff + self._shift, dtype=np.int64)
-        rows = TieRows(out, back, at, later[pairs].astype(np.float64), pairs)
+        rows = TieRows(
+            out,
+            back,
+            self._structure(pairs, row, start, begin, layout),
+            np.full(len(pairs), begin, dtype=np.int64),
+            later[pairs].astype(np.float64),
+            pairs,
+        )
         return PairsAt(rows, np.bincount(row, minlength=len(pairs)).astype(np.float64))
+
+    def _structure(self, pairs: Ints, row: Ints, start: int, begin: int, layout: Layout) -> Floats:
+        """Return what surrounds `pairs` among the first `start` events, each pair's in `row`."""
+        one, other = self._ends[:, pairs]
+        weight = self._weight[:start]
+        elapsed = (begin - self._at[:start]).astype(np.float64)
+        left = remaining(elapsed, layout.half_lives_days[0])
+        nobody = np.zeros(0, dtype=np.int64)
+        graph = Graph(
+            people=len(self.people),
+            friend_one=nobody,
+            friend_other=nobody,
+            since=nobody,
+            tie_one=one,
+            tie_other=other,
+            recent=np.bincount(row, weight * left, len(pairs)).astype(np.float64),
+            volume=np.bincount(row, weight, len(pairs)).astype(np.float64),
+            at=begin,
+        )
+        return structures(graph, one, other)
