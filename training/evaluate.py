@@ -40,13 +40,20 @@ def calibration_error(outcomes: ArrayLike, probabilities: ArrayLike, bins: int =
     probability = np.asarray(probabilities, dtype=np.float64)
     if len(outcome) == 0:
         return float("nan")
-    levels, level, rows = np.unique(probability, return_inverse=True, return_counts=True)
+    group = equal_mass_groups(probability, bins)
+    observed = np.bincount(group, outcome, bins)
+    expected = np.bincount(group, probability, bins)
+    return float(np.abs(observed - expected).sum() / len(outcome))
+
+
+def equal_mass_groups(probabilities: ArrayLike, bins: int = 10) -> Integers:
+    """Return each row's group (n, 0…bins−1) by `calibration_error`'s rule; some may be empty."""
+    probability = np.asarray(probabilities, dtype=np.float64)
+    _, level, rows = np.unique(probability, return_inverse=True, return_counts=True)
     # The group of a level is that of the middle of its rows.
     middle = np.cumsum(rows) - rows / 2
-    group = np.minimum((middle * bins / len(outcome)).astype(np.int64), bins - 1)[level]
-    observed = np.bincount(group, outcome, bins)
-    expected = np.bincount(group, levels[level], bins)
-    return float(np.abs(observed - expected).sum() / len(outcome))
+    group = np.minimum((middle * bins / len(probability)).astype(np.int64), bins - 1)
+    return np.asarray(group[level])
 
 
 def spearman(one: ArrayLike, other: ArrayLike) -> float:

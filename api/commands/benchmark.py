@@ -11,10 +11,12 @@ from api.commands.mapping import mapping_option
 from engine.domain.errors import InvalidInput
 from training.benchmark.report import emit
 from training.benchmark.ties import benchmark_ties, write_scores
+from training.benchmark.town_ties import Town, benchmark_town_ties
 from training.importing.interactions import read_interactions
 from training.importing.values import MICROSECONDS, TimeUnit
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_TOWN = Town()
 _OUT = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -71,8 +73,25 @@ def ties(
         seed,
     )
     emit(judged.report(), json_path)
+    for remark in judged.remarks:
+        click.echo(remark, err=True)
     if scores is not None:
         write_scores(judged, scores, unit)
+
+
+@benchmark.command("town-ties")
+@click.option("--people", type=int, default=_TOWN.people, show_default=True, help="Of the town.")
+@click.option("--days", type=int, default=_TOWN.days, show_default=True, help="Of its log.")
+@click.option("--town-seed", type=int, default=_TOWN.seed, show_default=True, help="Of the town.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the fit.")
+@click.option("--json", "json_path", type=_OUT, help="Write the numbers as JSON.")
+def town_ties(people: int, days: int, town_seed: int, seed: int, json_path: Path | None) -> None:
+    """Judge tie strength on a generated town, where closeness is known.
+
+    Beside an oracle that knows how the town works; see docs/town.md.
+    """
+    town = Town(people, days, town_seed)
+    emit(benchmark_town_ties(town, seed, lambda step: click.echo(step, err=True)), json_path)
 
 
 def _numbers(text: str) -> list[float]:

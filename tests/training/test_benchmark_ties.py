@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,8 @@ from rich.console import Console
 from engine.domain.clock import DAY, SECOND
 from engine.domain.errors import InvalidInput, NotEnoughData
 from training.benchmark.report import BenchmarkReport, as_json, emit
-from training.benchmark.ties import TieBenchmark, benchmark_ties, write_scores
-from training.evaluate import auc, spearman
+from training.benchmark.ties import TieBenchmark, benchmark_ties, compared, write_scores
+from training.evaluate import auc, calibration_error, spearman
 
 HORIZON = 7 * DAY
 
@@ -43,22 +44,88 @@ def _judged(rows: NDArray[np.int64], cutoffs: list[int], seed: int = 0) -> TieBe
 def test_benchmark_ties_counting_on_copenhagen_sms_is_the_measured_floor(
     measured: TieBenchmark,
 ) -> None:
-    found = {name: round(value, 3) for name, value in measured.baselines.items()}
-    assert found == {
+    floor = {
         "count_auc_any": 0.731,
         "count_auc_heavy": 0.911,
         "count_spearman": 0.472,
         "count_ego_ndcg": 0.856,
     }
+    assert {name: round(measured.baselines[name], 3) for name in floor} == floor
     assert (measured.metrics["pairs"], measured.metrics["exchanged"]) == (623.0, 271.0)
 
 
 def test_benchmark_ties_model_on_copenhagen_sms_beats_counting(measured: TieBenchmark) -> None:
     metrics, counting = measured.metrics, measured.baselines
     assert metrics["auc_any"] > counting["count_auc_any"] + 0.005
-    assert metrics["auc_any_gain"] == metrics["auc_any"] - counting["count_auc_any"]
+    for measure in ("auc_any", "auc_heavy", "spearman", "ego_ndcg"):
+        for over, baseline in (("", "count"), ("_over_volume", "volume")):
+            gain = metrics[f"{measure}_gain{over}"]
+            assert gain == metrics[measure] - counting[f"{baseline}_{measure}"]
+            assert metrics[f"{measure}_gain{over}_low"] < metrics[f"{measure}_gain{over}_high"]
     assert metrics["spearman"] > counting["count_spearman"]
     assert metrics["log_loss"] < 0.65  # the base rate alone gives .685
+
+
+def test_benchmark_ties_volume_is_the_long_run_sum_of_both_sides(
+    sms: NDArray[np.int64], measured: TieBenchmark
+) -> None:
+    past = sms[sms[:, 0] * SECOND < 21 * DAY]
+    left = 0.5 ** ((21 * DAY - past[:, 0] * SECOND) / (180 * DAY))
+    expected: dict[tuple[int, int], float] = {}
+    for (_, *ends), weight in zip(past.tolist(), left.tolist(), strict=True):
+        pair = min(ends), max(ends)
+        expected[pair] = expected.get(pair, 0.0) + weight
+    scored = measured.scored[0]
+    pairs = zip(scored.first.tolist(), scored.second.tolist(), strict=True)
+    np.testing.assert_allclose(scored.past.volume, [expected[pair] for pair in pairs], rtol=1e-9)
+    auc_any = measured.baselines["volume_auc_any"]
+    assert auc_any == pytest.approx(auc(scored.future_volume > 0, scored.past.volume))
+
+
+def test_benchmark_ties_counting_in_the_models_place_gains_nothing(measured: TieBenchmark) -> None:
+    counting = tuple(replace(scored, strength=scored.count) for scored in measured.scored)
+    metrics, baselines = compared(counting, 1)
+    for measure in ("auc_any", "auc_heavy", "spearman", "ego_ndcg"):
+        assert metrics[measure] == baselines[f"count_{measure}"]
+        for end in ("", "_low", "_high"):
+            assert metrics[f"{measure}_gain{end}"] == 0.0
+
+
+def test_benchmark_ties_calibration_is_set_beside_a_perfect_models(measured: TieBenchmark) -> None:
+    scored, metrics = measured.scored[0], measured.metrics
+    assert metrics["calibration_ratio"] == pytest.approx(
+        metrics["calibration_error"] / metrics["calibration_error_if_perfect"]
+    )
+    rng = np.random.default_rng(5)
+    drawn = rng.random((400, len(scored.p_exchange))) < scored.p_exchange
+    perfect = np.mean([calibration_error(outcomes, scored.p_exchange) for outcomes in drawn])
+    assert metrics["calibration_error_if_perfect"] == pytest.approx(perfect, rel=0.06)
+
+
+def test_benchmark_ties_slices_are_those_of_the_log_and_small_ones_are_named(
+    sms: NDArray[np.int64], measured: TieBenchmark, once: TieBenchmark
+) -> None:
+    past = sms[sms[:, 0] * SECOND < 21 * DAY].tolist()
+    first: dict[tuple[int, int], int] = {}
+    for at, *ends in sorted(past):
+        first.setdefault((min(ends), max(ends)), at)
+    new = {pair for pair, at in first.items() if at * SECOND >= 14 * DAY}
+    directions = {(sender, recipient) for _, sender, recipient in past}
+    one_sided = {(a, b) for a, b in first if not {(a, b), (b, a)} <= directions}
+    metrics, scored = measured.metrics, measured.scored[0]
+    assert metrics["pairs_slice_new"] == len(new)
+    assert metrics["pairs_slice_one_sided"] == len(one_sided)
+    pairs = list(zip(scored.first.tolist(), scored.second.tolist(), strict=True))
+    among = np.array([pair in new for pair in pairs])
+    outcome = scored.future_volume[among] > 0
+    assert metrics["auc_any_slice_new"] == auc(outcome, scored.strength[among])
+    assert measured.baselines["count_auc_any_slice_new"] == auc(outcome, scored.count[among])
+    for parts in (("new", "known"), ("one_sided", "mutual"), ("account_young", "account_old")):
+        assert sum(metrics[f"pairs_slice_{part}"] for part in parts) == metrics["pairs"]
+    # In the generated log everybody appears early on: nobody is young.
+    assert once.metrics["pairs_slice_account_young"] < 10
+    assert "auc_any_slice_account_young" not in once.metrics
+    assert any(remark.startswith("slice account_young: ") for remark in once.remarks)
 
 
 def test_benchmark_ties_model_sees_nothing_after_its_cutoff(
@@ -75,6 +142,10 @@ def test_benchmark_ties_model_sees_nothing_after_its_cutoff(
     other = _judged(np.concatenate([planted, known]), [21 * DAY])
     np.testing.assert_array_equal(measured.scored[0].strength, other.scored[0].strength)
     np.testing.assert_array_equal(measured.scored[0].p_exchange, other.scored[0].p_exchange)
+    np.testing.assert_array_equal(measured.scored[0].past.volume, other.scored[0].past.volume)
+    sizes = [name for name in measured.metrics if name.startswith("pairs_slice_")]
+    assert sizes
+    assert all(measured.metrics[name] == other.metrics[name] for name in sizes)
     assert measured.scored[0].future_volume.sum() != other.scored[0].future_volume.sum()
 
 

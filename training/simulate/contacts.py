@@ -24,7 +24,8 @@ from training.simulate.timeline import (
     weekday_of,
 )
 
-_GREETED = ("new_year", "spring_festival", "mid_autumn")
+GREETED = ("new_year", "spring_festival", "mid_autumn")
+"""Festivals on which people congratulate each other."""
 
 
 class Means(IntEnum):
@@ -166,7 +167,7 @@ def _greetings(
         tie = tie[happens(rng, given.birthday_greeting * middle[tie], len(tie))]
         greet(tie, np.full(len(tie), from_a), born_on[celebrated[tie]])
     for festival in span.festivals():
-        if festival.name in _GREETED:
+        if festival.name in GREETED:
             tie = np.flatnonzero(happens(rng, given.festival_greeting * middle, len(ties)))
             greet(tie, happens(rng, 0.5, len(tie)), np.full(len(tie), festival.day))
     return found
