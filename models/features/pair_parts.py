@@ -14,6 +14,7 @@ import ibis
 import numpy as np
 import pyarrow as pa
 from ibis.expr.types import Table
+from ibis.util import gen_name
 
 from engine.domain.pair_state import DEFAULT_LAYOUT, Floats, Ints, Layout, closed_form
 from models.features.log_people import People, numbered_events
@@ -90,10 +91,8 @@ def state_parts(
     sides, layout, events_a_part
         How many states a key has; of the states; as for `pair_parts`.
     """
-    ordered = events.select("key", "side", "kind", "weight", "occurred_at").order_by(
-        "key", "occurred_at"
-    )
-    for rows in _whole_keys(_batches(ordered, events_a_part)):
+    rows_of = events.select("key", "side", "kind", "weight", "occurred_at")
+    for rows in _whole_keys(_sorted_batches(rows_of, events_a_part)):
         key, side, kind, at = (
             rows[name].to_numpy().astype(np.int64, copy=False)
             for name in ("key", "side", "kind", "occurred_at")
@@ -126,15 +125,24 @@ def _by_weight(key: Ints, at: Ints, weight: Floats) -> Ints:
     return order
 
 
-def _batches(ordered: Table, rows: int) -> Iterator[pa.RecordBatch]:
-    # Not `to_pyarrow_batches`: what Ibis 12 calls there is gone from DuckDB 2.
-    backend = ordered.get_backend()
-    # The rows are sorted anyway: whatever order they come in need not be kept in memory.
-    backend.con.execute("SET preserve_insertion_order = false")
+def _sorted_batches(events: Table, rows: int) -> Iterator[pa.RecordBatch]:
+    """Yield the events by key and time, in batches of `rows`.
+
+    They are written to a temporary table first: what numbering people takes (a hash table of all of
+    them) has then been given back when sorting begins, and either may need the whole memory.
+    """
+    backend = events.get_backend()
+    name, connection = gen_name("events"), backend.con
+    # Sorted anyway: whatever order they come in need not be kept in memory.
+    connection.execute("SET preserve_insertion_order = false")
     try:
-        yield from backend.con.sql(backend.compile(ordered)).to_arrow_reader(rows)
+        connection.execute(f"CREATE TEMP TABLE {name} AS {backend.compile(events)}")
+        # Not `to_pyarrow_batches`: what Ibis 12 calls there is gone from DuckDB 2.
+        found = connection.sql(f"FROM {name} ORDER BY key, occurred_at")
+        yield from found.to_arrow_reader(rows)
     finally:
-        backend.con.execute("RESET preserve_insertion_order")
+        connection.execute(f"DROP TABLE IF EXISTS {name}")
+        connection.execute("RESET preserve_insertion_order")
 
 
 def _whole_keys(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
