@@ -71,7 +71,7 @@ def _tenure(view: PairView) -> list[str]:
 
 def _structure(view: PairView) -> list[str]:
     def tell(common: float) -> str:
-        return _count(common, "friend", "friends") + " in common"
+        return _count(common, "person", "people") + " known to both"
 
     return _each(tell, view.around(Structure.COMMON))
 

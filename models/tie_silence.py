@@ -21,7 +21,8 @@ _FEWEST_EXCHANGED = 10
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Silence:
-    """Two lines over the features around a pair: log odds of an exchange, and log(1 + amount)."""
+    """Two lines over the features around a pair: log odds of an exchange, read from
+    rates, and log(1 + amount), read from the features as they are."""
 
     columns: tuple[int, ...]
     odds: LinearScore
@@ -40,16 +41,16 @@ class Silence:
             return None
         columns = features.around
         signs = [features.monotone[column] for column in columns]
-        logs = matrix.logs[:, columns]
+        rates, logs = matrix.log_rates[:, columns], matrix.logs[:, columns]
         return cls(
             columns,
-            LinearScore.fit_odds(logs, exchanged, RATE_INVERSE_PENALTY, signs),
+            LinearScore.fit_odds(rates, exchanged, RATE_INVERSE_PENALTY, signs),
             LinearScore.fit_mean(logs, np.log1p(amount), AMOUNT_PENALTY, signs),
         )
 
     def chance(self, matrix: TieMatrix) -> Floats:
         """Return the probability (n) of any exchange within the horizon."""
-        return np.asarray(expit(self.odds.predict(matrix.logs[:, self.columns])))
+        return np.asarray(expit(self.odds.predict(matrix.log_rates[:, self.columns])))
 
     def expected(self, matrix: TieMatrix) -> Floats:
         """Return the expected log(1 + amount) (n), at least 0."""
@@ -58,7 +59,7 @@ class Silence:
     def contributions(self, matrix: TieMatrix) -> Floats:
         """Return what each feature of the whole set adds to the log odds (n × features)."""
         whole = np.zeros_like(matrix.raw)
-        whole[:, self.columns] = self.odds.contributions(matrix.logs[:, self.columns])
+        whole[:, self.columns] = self.odds.contributions(matrix.log_rates[:, self.columns])
         return whole
 
     def save(self, folder: Path) -> None:

@@ -210,7 +210,7 @@ class TieModel:
         part = self._blend.odds_trees
         if self._trees is not None and part > 0.0:
             shares = (1.0 - part) * shares + part * self._trees.odds_contributions(matrix)
-        never = matrix.raw[:, self.features.column("volume")] == 0
+        never = view.events() == 0
         shares[never] = 0.0
         if self._silence is not None:
             shares[never] = self._silence.contributions(matrix)[never]
@@ -262,7 +262,7 @@ class TieModel:
                 odds=blend.odds_trees > 0.0 or blend.chance_trees > 0.0,
                 amount=blend.amount_trees > 0.0,
             )
-        known = matrix.raw[:, self.features.column("volume")] > 0
+        known = view.events() > 0
         left = np.where(known, self._scale.faded(matrix.raw[:, self.features.column("age")]), 0.0)
         expected = blend.expected(lines, trees, _volume(self.features, matrix)) * left
         chance = np.maximum(self._calibrator.predict(blend.chance(lines, trees)) * left, _NO_CHANCE)

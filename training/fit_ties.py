@@ -40,8 +40,8 @@ def fit_ties(log: ExportedLog, seed: int, horizon_us: int | None = None) -> Fitt
     horizon included, and this is the one returned; its metrics are those of the judged model,
     which was made in the same way one horizon earlier.
 
-    Within a fit the latest window weighs, scales and calibrates what the earlier ones taught, or,
-    on a short log, rows of other pairs do.
+    Within a fit the latest window weighs, scales and calibrates what the earlier ones taught. A
+    short or small log has no window to spare: its lines are fitted on all and stand for themselves.
 
     Parameters
     ----------
@@ -123,22 +123,34 @@ def learning_rows(
         raise NotEnoughData(
             "no window of the horizon's length has passed", "choose a shorter horizon"
         )
-    later = rows_at(end - horizon)
+
+    def some_at(start: int) -> TieRows:
+        # Before they are joined: eight windows of a large log would not fit.
+        return thinned(rows_at(start), seed, layout)
+
+    later = some_at(end - horizon)
     known = np.count_nonzero(later.known(layout))
     if known >= _ENOUGH_HELD_OUT and end - 2 * horizon >= earliest:
         starts = range(end - 2 * horizon, earliest - 1, -step)[:WINDOWS]
-        train = TieRows.joined([rows_at(start) for start in starts])
-        return thinned(train, seed), thinned(later, seed)
+        train = TieRows.joined([some_at(start) for start in starts])
+        return thinned(train, seed, layout), later
     starts = range(end - horizon - step, earliest - 1, -step)[: WINDOWS - 1]
-    return thinned(TieRows.joined([later, *(rows_at(start) for start in starts)]), seed), None
+    train = TieRows.joined([later, *(some_at(start) for start in starts)])
+    return thinned(train, seed, layout), None
 
 
-def thinned(rows: TieRows, seed: int) -> TieRows:
-    """Return at most `_MOST_ROWS` rows, drawn at random."""
-    if len(rows) <= _MOST_ROWS:
-        return rows
-    chosen = np.random.default_rng(seed).choice(len(rows), _MOST_ROWS, replace=False)
-    return rows.take(np.sort(chosen))
+def thinned(rows: TieRows, seed: int, layout: Layout = DEFAULT_LAYOUT) -> TieRows:
+    """Return at most `_MOST_ROWS` rows with events and as many without, drawn at random.
+
+    Each by themselves: friends who never exchanged anything may be many times as many as the pairs
+    that teach.
+    """
+    known, chance = rows.known(layout), np.random.default_rng(seed)
+    kept = [
+        some if len(some) <= _MOST_ROWS else chance.choice(some, _MOST_ROWS, replace=False)
+        for some in (np.flatnonzero(known), np.flatnonzero(~known))
+    ]
+    return rows.take(np.sort(np.concatenate(kept)))
 
 
 def _metrics(model: TieModel, test: TieFrame) -> dict[str, float]:

@@ -12,7 +12,7 @@ import pytest
 
 from engine.domain.clock import DAY
 from engine.domain.errors import ManifestMismatch, ModelError, NotEnoughData
-from engine.domain.pair_state import DEFAULT_LAYOUT, Floats, Kind, Layout
+from engine.domain.pair_state import DEFAULT_LAYOUT, Floats, Kind, Layout, closed_form
 from engine.domain.ports import TieClass, TieScorer
 from engine.domain.structure import MAX_AGE, Structure, unknown
 from models.manifest import read_manifest
@@ -227,3 +227,15 @@ def test_tie_model_of_too_little_is_refused(world: World) -> None:
     never = TieRows(rows.out, rows.back, rows.structure, rows.at, np.zeros(len(rows)), rows.pair)
     with pytest.raises(NotEnoughData, match="all alike"):
         TieModel.fit(never, None, HORIZON, START, AT + HORIZON, seed=0)
+
+
+def test_exchanges_of_no_weight_are_exchanges_all_the_same(tie_model: TieModel) -> None:
+    days = np.arange(40) * DAY + AT - 40 * DAY
+    out = closed_form(
+        tie_model.layout, np.zeros(40, dtype=np.int64), np.full(40, int(Kind.MESSAGE)),
+        np.zeros(40), days, 1,
+    )  # fmt: skip
+    empty, around = tie_model.layout.empty(1), unknown(1)
+    told = tie_model.predict(out, empty, around, AT)
+    assert told.strength[0] > tie_model.predict(empty, empty, around, AT).strength[0]
+    assert told.p_exchange[0] > 0.2

@@ -59,8 +59,8 @@ ONE = _state((Kind.GIFT, 58.5))
         ("recency", _view(FEW, ONE, at=START + 59 * DAY), "in touch within the last day"),
         ("recency", _view(FEW, ONE, at=START + 9_000 * DAY), "not in touch for years"),
         ("tenure", _view(FEW, ONE), "in touch over a span of 58 days"),
-        ("structure", _view(ONE, ONE, _around(COMMON=12)), "12 friends in common"),
-        ("structure", _view(ONE, ONE, _around(COMMON=1)), "1 friend in common"),
+        ("structure", _view(ONE, ONE, _around(COMMON=12)), "12 people known to both"),
+        ("structure", _view(ONE, ONE, _around(COMMON=1)), "1 person known to both"),
         ("friendship", _view(ONE, ONE, _around()), "not friends both ways"),
         ("friendship", _view(ONE, ONE, _around(SINCE=AT - 9 * DAY)), "friends for 9 days"),
         (

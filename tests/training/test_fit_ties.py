@@ -10,9 +10,12 @@ import pytest
 
 from engine.domain.clock import DAY, SECOND
 from engine.domain.errors import NotEnoughData
+from engine.domain.pair_state import DEFAULT_LAYOUT, Kind
+from engine.domain.structure import unknown
+from models.tie_rows import TieRows
 from models.ties import TieModel
 from training.evaluate import auc, calibration_error, log_loss
-from training.fit_ties import fit_ties
+from training.fit_ties import fit_ties, thinned
 from training.frames.ties import tie_frame
 from training.log import ExportedLog
 
@@ -115,3 +118,17 @@ def test_fit_ties_on_too_short_a_log_is_refused(write_log: LogWriter) -> None:
         fit_ties(write_log("empty"), 1)
     with pytest.raises(NotEnoughData):
         fit_ties(write_log("tiny", interactions=messages[:8]), 1)
+
+
+def test_silent_friends_do_not_displace_the_pairs_that_teach() -> None:
+    known, silent = 300, 60_000
+    out = DEFAULT_LAYOUT.empty(known + silent)
+    out[:known, DEFAULT_LAYOUT.counts.start + Kind.MESSAGE] = 1.0
+    whole = known + silent
+    rows = TieRows(
+        out, DEFAULT_LAYOUT.empty(whole), unknown(whole), np.zeros(whole, dtype=np.int64),
+        np.zeros(whole), np.arange(whole),
+    )  # fmt: skip
+    kept = thinned(rows, 1)
+    assert np.count_nonzero(kept.known(DEFAULT_LAYOUT)) == known
+    assert known < len(kept) < whole
