@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from engine.domain.clock import SECOND
 from engine.ledger.database import Database
 from engine.ledger.graph import read_graph
 from engine.ledger.structure import forget_structures, store_structures
 from models.features.structure import Graph, structures
 
+BEHIND = 60 * SECOND
+"""How long a change may have waited for its locks since it looked at the clock: one of so shortly
+before the batch may not have been in what the batch read, and keeps its own word."""
 BATCH = 50_000
 """Pairs stored in one transaction: other writers wait for no more than these."""
 
@@ -57,7 +61,7 @@ def refresh_structure(database: Database, at: int) -> int:
         firsts = rows.people.take(pa.array(first[part])).to_pylist()
         seconds = rows.people.take(pa.array(second[part])).to_pylist()
         with database.writing() as unit:
-            store_structures(unit, firsts, seconds, vectors[part], at)
+            store_structures(unit, firsts, seconds, vectors[part], at - BEHIND)
     with database.writing() as unit:
-        forget_structures(unit, at)
+        forget_structures(unit, at - BEHIND)
     return len(first)

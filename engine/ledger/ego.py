@@ -88,6 +88,14 @@ SELECT a.one, a.other, a.there, a.back, s.structure, {_BORN.format(row="o")}, {z
 FROM a LEFT JOIN people o ON o.person = a.one {_KNOWN}
 """)
 
+_UNSCORABLE = Statement(f"""
+SELECT p.person, {_BORN.format(row="p")}, {zone_at("p")} FROM people p
+WHERE p.birth_date {{bytewise}} > :surely_old
+UNION ALL
+SELECT c.person, NULL, NULL FROM consents c
+WHERE c.purpose = 'tie_scoring' AND c.granted = FALSE AND {_IN_FORCE.format(row="c")}
+""")
+
 _STATE_BYTES: Final = 8 * DEFAULT_LAYOUT.width
 _NO_STATE: Final = to_bytes(DEFAULT_LAYOUT.empty())
 _STRUCTURE_BYTES: Final = 8 * WIDTH
@@ -126,6 +134,12 @@ def read_everybody(connection: Connection, at: int, batch: int = BATCH) -> Itera
     parts = _EVERYBODY.parts(connection, batch, at_now=at, surely_old=_surely_old(at))
     for rows in parts:
         yield _columns(_scorable(rows, at))
+
+
+def read_unscorable(connection: Connection, at: int) -> set[str]:
+    """Return who objects to being scored or is known to be too young, as of `at` (microseconds)."""
+    rows = _UNSCORABLE.rows(connection, at_now=at, surely_old=_surely_old(at))
+    return {row[0] for row in rows if row[1] is None or too_young(row[1], row[2], at)}
 
 
 def _surely_old(at: int) -> str:

@@ -22,9 +22,9 @@ def new_file(path: Path) -> Iterator[IO[bytes]]:
         If there is such a file already, also by the time this one is whole; if it cannot be
         written.
     """
-    if path.exists():
-        raise _exists(path)
     try:
+        if path.exists():
+            raise _exists(path)
         with _appearing(path) as file:
             yield file
     except FileExistsError as error:

@@ -11,17 +11,17 @@ import orjson
 from sqlalchemy import Connection
 
 from engine.domain.pair_state import Floats
-from engine.domain.structure import WIDTH, Structure, ordered, to_bytes
+from engine.domain.structure import WIDTH, Structure, ordered, to_bytes, unknown
 from engine.ledger import tables
 from engine.ledger.graph import exchanged
 from engine.ledger.recent_gifts import friends_since
 from engine.ledger.staging import Loader
 from engine.ledger.statements import Statement, run_listed
 
-MOST_PAIRS = 100
+MOST_PAIRS = 25
 """Beyond so many pairs whose friendships changed together, all are left to the batch: each is some
 milliseconds in which SQLite takes no other writer."""
-MOST_ACQUAINTED = 5_000
+MOST_ACQUAINTED = 300
 """A pair is left to the batch, too, where an end or whom both know has so many acquaintances: to
 count a celebrity's would hold up every other writer."""
 _PART = 50
@@ -47,7 +47,13 @@ INSERT INTO tie_structure (first, second, structure, as_of)
 VALUES (:first, :second, :structure, :as_of)
 ON CONFLICT (first, second) DO UPDATE SET structure = excluded.structure, as_of = excluded.as_of
 """)
-_DROP = Statement("DELETE FROM tie_structure WHERE first = :first AND second = :second")
+# Of a pair that is not acquainted any more nothing is known; as of when stays, lest a batch
+# that read before puts back what it saw.
+_NOTHING = to_bytes(unknown(1)[0])
+_PART_WAYS = Statement(
+    "UPDATE tie_structure SET structure = :structure, as_of = :as_of"
+    " WHERE first = :first AND second = :second"
+)
 
 
 def _in_force(row: str) -> str:
@@ -129,8 +135,8 @@ def forget_structures(connection: Connection, before: int) -> int:
 def refresh_pairs(connection: Connection, pairs: Iterable[_Pair], at: int) -> int:
     """Compute the structure around `pairs` anew, as of `at` (microseconds), from what it is now.
 
-    What is stored is what the batch would store. A pair that is not acquainted any more loses its
-    row. Only what lies around the pairs is read.
+    What is stored is what the batch would store. Of a pair that is not acquainted any more nothing
+    is known from then on. Only what lies around the pairs is read.
 
     Returns
     -------
@@ -160,7 +166,7 @@ def _refresh(connection: Connection, pairs: Sequence[_Pair], at: int) -> int:
             stored = to_bytes(found[pair])
             _PUT.tell(connection, first=first, second=second, structure=stored, as_of=at)
         elif pair not in since:
-            _DROP.tell(connection, first=first, second=second)
+            _PART_WAYS.tell(connection, first=first, second=second, structure=_NOTHING, as_of=at)
     return len(since) - len(found)
 
 

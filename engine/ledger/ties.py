@@ -95,7 +95,7 @@ def append(connection: Connection, events: Iterable[TieEvent]) -> None:
     for sender, recipient in sorted(by_pair):
         state = _locked(connection, sender, recipient)
         news = sorted(by_pair[sender, recipient], key=lambda event: event.at)
-        if is_late(DEFAULT_LAYOUT, state, news[0].at):
+        if state is None or is_late(DEFAULT_LAYOUT, state, news[0].at):
             state = _recomputed(connection, sender, recipient)
         else:
             for event in news:
@@ -158,10 +158,16 @@ def _recomputed(connection: Connection, sender: str, recipient: str) -> Floats:
     return state
 
 
-def _locked(connection: Connection, sender: str, recipient: str) -> Floats:
-    """Return the pair's state, held against other writers until the transaction ends."""
+def _locked(connection: Connection, sender: str, recipient: str) -> Floats | None:
+    """Return the pair's state, held against other writers until the transaction ends.
+
+    None if it is of another layout, as a worker of an older version may leave it.
+    """
     [row] = _LOCKED.rows(connection, sender=sender, recipient=recipient, state=_EMPTY)
-    return from_bytes(DEFAULT_LAYOUT, _as_bytes(row[0]))
+    stored = _as_bytes(row[0])
+    if stored is not None and len(stored) != len(_EMPTY):
+        return None
+    return from_bytes(DEFAULT_LAYOUT, stored)
 
 
 def _store(connection: Connection, sender: str, recipient: str, state: Floats) -> None:

@@ -151,6 +151,19 @@ def test_rebuild_leaves_no_row_of_a_pair_without_events(database: Database) -> N
     assert _states(database) == {}
 
 
+def test_event_of_a_pair_in_another_layout_has_it_recomputed(database: Database) -> None:
+    with database.writing() as unit:
+        told = Interacted("1", DAY, "an", "bo", "message", 1.0)
+        intake.receive(unit, [told], 2 * DAY)
+        # As a worker of an older version leaves it.
+        unit.execute(tables.ties.update().values(state=b"\0" * 256))
+        intake.receive(unit, [Interacted("2", DAY, "an", "bo", "call", 2.0)], 2 * DAY)
+    live = _states(database)
+    with database.writing() as unit:
+        rebuild_ties(unit)
+    np.testing.assert_allclose(live["an", "bo"], _states(database)["an", "bo"])
+
+
 def test_state_of_another_layout_is_refused_with_a_hint() -> None:
     with pytest.raises(InvalidInput, match="rebuild"):
         from_bytes(DEFAULT_LAYOUT, b"\0" * 16)
