@@ -13,7 +13,7 @@ from training.benchmark.report import emit
 from training.benchmark.ties import benchmark_ties, write_scores
 from training.benchmark.town_ties import Town, benchmark_town_ties
 from training.importing.interactions import read_interactions
-from training.importing.values import MICROSECONDS, TimeUnit
+from training.importing.values import LATEST, MICROSECONDS, TimeUnit
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _TOWN = Town()
@@ -56,8 +56,10 @@ def ties(
     from windows that had ended by then.
     """
     unit = MICROSECONDS[time_unit]
-    if not 0 < horizon < math.inf:
+    if not 0.5 <= horizon * unit <= LATEST:
         raise InvalidInput("the horizon should be positive", "write --horizon 7 with --time-unit d")
+    if max(map(abs, _numbers(cutoffs))) * unit > LATEST:
+        raise InvalidInput("a cut-off lies beyond the year 9999", "is --time-unit the file's?")
     columns = read_interactions(interactions, mapping, time_unit)
     last = columns.occurred_at.max() / unit if len(columns.occurred_at) else 0.0
     if _numbers(cutoffs)[-1] + horizon > last + horizon / 20:

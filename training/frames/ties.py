@@ -38,6 +38,14 @@ class TieFrame:
     count: Floats
     known: int
 
+    def without(self, people: set[str]) -> TieFrame:
+        """Return the pairs neither end of which is among `people`."""
+        named = list(people)
+        kept = ~(np.isin(self.first, named) | np.isin(self.second, named))
+        known = int(np.count_nonzero(kept[: self.known]))
+        rows, count = self.rows.take(kept), self.count[kept]
+        return TieFrame(self.first[kept], self.second[kept], rows, count, known)
+
 
 class TieFrames:
     """Frames of one log, in which a person and a pair have the same number at every cut-off.
