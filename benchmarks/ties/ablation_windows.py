@@ -37,7 +37,8 @@ COPENHAGEN_DAYS = (
     ((10, 4),),
 )
 """Cut-offs and horizons in days, by horizon. All have ended by day 14, the first cut-off on which
-the benchmark reports: nothing is decided on what it is judged by."""
+the benchmark reports: nothing of Copenhagen is decided on what it is judged by. (The town of the
+other half is the one that `lishang benchmark town-ties` reports.)"""
 
 _TOWN_ROWS = 16_000
 """Enough for lines: with three times as many no figure moved by .001."""
