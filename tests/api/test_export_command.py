@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import structlog
 from click.testing import CliRunner, Result
 
 from api.cli import main
@@ -51,6 +52,14 @@ def _rows(pairs: int, seed: int) -> TieRows:
     amount = rng.poisson(rate * 14).astype(np.float64)
     ends = np.full(pairs, START + 60 * DAY)
     return TieRows(out, back, unknown(pairs), ends, amount, np.arange(pairs))
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_was() -> Iterator[None]:
+    """The export sets up the log of its process, which here is that of other tests, too."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture(scope="module")
