@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from flask import g
 from flask.testing import FlaskClient
 from pydantic import Field
@@ -107,6 +108,15 @@ def _resource() -> Resource:
         raise error("host db.internal refused", "the hint")
 
     return api
+
+
+@pytest.fixture
+def every_line_logged() -> Iterator[None]:
+    """An application that another test made may have been told to log errors only."""
+    before = structlog.get_config()
+    structlog.reset_defaults()
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from api.shadowing import LOG_SECONDS, MOST_DIFFERENCES, ShadowCounts, differenc
 from engine.domain.errors import PolicyError
 from engine.domain.verdicts import Effect, FiredRule, PackRef, Verdict
 
+pytestmark = pytest.mark.usefixtures("every_line_logged")
+
 NOW, NEW = PackRef("p", 1, "a" * 64), PackRef("p", 2, "b" * 64)
 CAP = FiredRule("cap", Effect.DENY, "CAP")
 DEAR = FiredRule("dear", Effect.REVIEW, "DEAR")

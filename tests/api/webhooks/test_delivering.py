@@ -19,6 +19,8 @@ from engine.ledger.database import Database
 from engine.ledger.feed import Feed
 from engine.ledger.webhooks import Webhooks
 
+pytestmark = pytest.mark.usefixtures("every_line_logged")
+
 
 class Seen:
     """What the workers tell of themselves."""
