@@ -8,7 +8,7 @@ from engine.domain.clock import SECOND
 from engine.ledger.database import Database
 from engine.ledger.graph import read_graph
 from engine.ledger.structure import forget_structures, store_structures
-from models.features.structure import Graph, structures
+from models.features.structure import structures
 
 BEHIND = 60 * SECOND
 """How long a change may have waited for its locks since it looked at the clock: one of so shortly
@@ -21,8 +21,8 @@ def refresh_structure(database: Database, at: int) -> int:
     """Compute the structure around every pair of friends or of people who exchanged anything.
 
     All is read in one snapshot and nobody is held up while it is computed. It is stored in parts,
-    since each pair says as of when it is. A pair that was refreshed meanwhile, later than `at`,
-    keeps what it has; pairs that are not acquainted any more lose theirs.
+    since each pair says as of when it is. A pair that was refreshed since `BEHIND` before
+    `at` keeps what it has; pairs that are not acquainted any more lose theirs.
 
     Parameters
     ----------
@@ -42,24 +42,13 @@ def refresh_structure(database: Database, at: int) -> int:
         If the database cannot be reached or refuses the work.
     """
     with database.reading(snapshot=True) as unit:
-        rows = read_graph(unit, at)
-    first, second = rows.pairs()
-    graph = Graph(
-        people=len(rows.people),
-        friend_one=rows.friend_one,
-        friend_other=rows.friend_other,
-        since=rows.since,
-        tie_one=rows.tie_one,
-        tie_other=rows.tie_other,
-        recent=rows.recent,
-        volume=rows.volume,
-        at=at,
-    )
+        people, graph = read_graph(unit, at)
+    first, second = graph.pairs()
     vectors = structures(graph, first, second)
     for begin in range(0, len(first), BATCH):
         part = slice(begin, begin + BATCH)
-        firsts = rows.people.take(pa.array(first[part])).to_pylist()
-        seconds = rows.people.take(pa.array(second[part])).to_pylist()
+        firsts = people.take(pa.array(first[part])).to_pylist()
+        seconds = people.take(pa.array(second[part])).to_pylist()
         with database.writing() as unit:
             store_structures(unit, firsts, seconds, vectors[part], at - BEHIND)
     with database.writing() as unit:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
+from engine.domain.acquaintances import pair_key
+from engine.domain.pair_state import Ints
 
 
 def friends_both_ways(
@@ -60,13 +60,9 @@ def _in_force(
 def _both_ways(key: Ints, begun: Ints, people: int) -> tuple[Ints, Ints, Ints]:
     """Return the two ends of the pairs whose both directions are given, and the later beginning."""
     people = max(people, 1)
-    pair = _unordered(key // people, key % people, people)
+    pair = pair_key(key // people, key % people, people)
     order = np.argsort(pair, kind="stable")
     pair, begun = pair[order], begun[order]
     twice = np.flatnonzero(pair[1:] == pair[:-1])
     both = pair[twice]
     return both // people, both % people, np.maximum(begun[twice], begun[twice + 1])
-
-
-def _unordered(one: Ints, other: Ints, people: int) -> Ints:
-    return np.minimum(one, other) * np.int64(people) + np.maximum(one, other)

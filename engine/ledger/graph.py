@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import Connection
 
+from engine.domain.acquaintances import Graph, pair_ends, pair_key
 from engine.domain.decay import remaining
 from engine.domain.friendship import friends_both_ways
 from engine.domain.pair_state import DEFAULT_LAYOUT, EXCHANGES, Floats, Ints, from_bytes
@@ -38,42 +39,6 @@ class Exchanged:
     volume: Floats
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class GraphRows:
-    """The acquaintances of an instant; people are places in `people`.
-
-    Parameters
-    ----------
-    people
-        Ids (strings), in the order of Python's texts.
-    friend_one, friend_other, since
-        The two-way friendships (f), the lesser place first, each once, and since when
-        (microseconds): when the later of the two sides began, without a gap since.
-    tie_one, tie_other, recent, volume
-        The pairs (t, so too) that had exchanged anything, and what: both directions, decayed to the
-        instant at the layout's shortest half-life, and undecayed.
-    at
-        The instant (microseconds).
-    """
-
-    people: pa.Array
-    friend_one: Ints
-    friend_other: Ints
-    since: Ints
-    tie_one: Ints
-    tie_other: Ints
-    recent: Floats
-    volume: Floats
-    at: int
-
-    def pairs(self) -> tuple[Ints, Ints]:
-        """Return every pair (n) of friends or of people who exchanged anything, each once."""
-        people = max(len(self.people), 1)
-        friends = self.friend_one * people + self.friend_other
-        key = np.union1d(friends, self.tie_one * people + self.tie_other)
-        return key // people, key % people
-
-
 def exchanged(states: Sequence[bytes], at: int) -> Exchanged:
     """Return what stored `states` (n) say was exchanged, decayed to `at` (microseconds).
 
@@ -94,8 +59,13 @@ def exchanged(states: Sequence[bytes], at: int) -> Exchanged:
     )
 
 
-def read_graph(connection: Connection, at: int) -> GraphRows:
+def read_graph(connection: Connection, at: int) -> tuple[pa.Array, Graph]:
     """Read who is acquainted with whom as of `at` (microseconds); the whole of two tables.
+
+    Returns
+    -------
+    tuple
+        The ids of all people, in the order of Python's texts, and the graph of their places there.
 
     Raises
     ------
@@ -111,23 +81,16 @@ def read_graph(connection: Connection, at: int) -> GraphRows:
     friend_one, friend_other, since = friends_both_ways(
         len(people), person, friend, sinces, untils, at
     )
-    key, pair = np.unique(_unordered(sender, recipient, len(people)), return_inverse=True)
+    key, pair = np.unique(pair_key(sender, recipient, len(people)), return_inverse=True)
     count, recent, volume = (
         np.bincount(pair, part, len(key)).astype(np.float64)
         for part in (gave.count, gave.recent, gave.volume)
     )
     some = count > 0
-    return GraphRows(
-        people=people,
-        friend_one=friend_one,
-        friend_other=friend_other,
-        since=since,
-        tie_one=key[some] // max(len(people), 1),
-        tie_other=key[some] % max(len(people), 1),
-        recent=recent[some],
-        volume=volume[some],
-        at=at,
-    )
+    ends = pair_ends(key[some], len(people))
+    amounts = (recent[some], volume[some])
+    graph = Graph(len(people), friend_one, friend_other, since, *ends, *amounts, at)
+    return people, graph
 
 
 _Texts = list[pa.Array]
@@ -169,7 +132,3 @@ def _numbered(names: pa.ChunkedArray) -> tuple[pa.Array, Ints]:
     place[order] = np.arange(len(order))
     # Bytes of UTF-8 sort as Python's texts do.
     return encoded.dictionary.take(pa.array(order)), place[encoded.indices.to_numpy()]
-
-
-def _unordered(one: Ints, other: Ints, people: int) -> Ints:
-    return np.minimum(one, other) * np.int64(people) + np.maximum(one, other)

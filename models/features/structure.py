@@ -2,53 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.domain.acquaintances import Graph, pair_ends, pair_key
 from engine.domain.pair_state import Floats, Ints
 from engine.domain.structure import WIDTH, Structure
 from models.features.common_friends import common_friends
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Graph:
-    """Who is acquainted with whom at an instant; people are the numbers 0…people−1.
-
-    Parameters
-    ----------
-    people
-        How many there are.
-    friend_one, friend_other, since
-        The two-way friendships (f) of the instant, each once, and since when (microseconds).
-    tie_one, tie_other, recent, volume
-        The unordered pairs (t, each once) that had exchanged anything, and what: both directions,
-        decayed to the instant at the layout's shortest half-life, and undecayed.
-    at
-        The instant (microseconds).
-    """
-
-    people: int
-    friend_one: Ints
-    friend_other: Ints
-    since: Ints
-    tie_one: Ints
-    tie_other: Ints
-    recent: Floats
-    volume: Floats
-    at: int
 
 
 def structures(graph: Graph, first: Ints, second: Ints) -> Floats:
     """Return the structure vectors (n × `Structure`) of n pairs, friends or tied or neither."""
     one = np.concatenate([graph.friend_one, graph.tie_one])
     other = np.concatenate([graph.friend_other, graph.tie_other])
-    key = np.unique(_key(one, other, graph.people))
-    one, other = key // max(graph.people, 1), key % max(graph.people, 1)
+    key = np.unique(pair_key(one, other, graph.people))
+    one, other = pair_ends(key, graph.people)
     ends = np.concatenate([one, other])
     degree = np.bincount(ends, minlength=graph.people).astype(np.float64)
-    asked = _key(first, second, graph.people)
+    asked = pair_key(first, second, graph.people)
     shared = common_friends(graph.people, one, other, first, second)
     found = np.empty((len(first), WIDTH))
     found[:, Structure.COMMON] = shared.count
@@ -62,7 +33,7 @@ def structures(graph: Graph, first: Ints, second: Ints) -> Floats:
         first,
         second,
     )
-    tie = _key(graph.tie_one, graph.tie_other, graph.people)
+    tie = pair_key(graph.tie_one, graph.tie_other, graph.people)
     tied = np.concatenate([graph.tie_one, graph.tie_other])
     for column, amount in (
         (Structure.RECENT_LEAST, graph.recent),
@@ -70,7 +41,7 @@ def structures(graph: Graph, first: Ints, second: Ints) -> Floats:
     ):
         whole = np.bincount(tied, np.tile(amount, 2), graph.people).astype(np.float64)
         _least_and_most(found, column, whole, _looked_up(tie, amount, asked), first, second)
-    friends = _key(graph.friend_one, graph.friend_other, graph.people)
+    friends = pair_key(graph.friend_one, graph.friend_other, graph.people)
     found[:, Structure.SINCE] = _looked_up(friends, graph.since.astype(np.float64), asked)
     found[:, Structure.AS_OF] = graph.at
     return found
@@ -89,10 +60,6 @@ def _least_and_most(
     one, other = np.maximum(whole[first] - own, 0.0), np.maximum(whole[second] - own, 0.0)
     found[:, column] = np.minimum(one, other)
     found[:, column + 1] = np.maximum(one, other)
-
-
-def _key(one: Ints, other: Ints, people: int) -> Ints:
-    return np.minimum(one, other) * np.int64(people) + np.maximum(one, other)
 
 
 def _looked_up(keys: Ints, values: Floats, asked: Ints) -> Floats:

@@ -9,9 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from engine.domain.acquaintances import Graph
 from engine.domain.clock import DAY
 from engine.domain.pair_state import DEFAULT_LAYOUT, Kind, closed_form
-from models.features.structure import Graph, structures
+from models.features.structure import structures
 from models.tie_rows import TieRows
 from models.ties import TieModel
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from engine.domain.acquaintances import Graph
 from engine.domain.decay import remaining
 from engine.domain.errors import InvalidInput
 from engine.domain.pair_state import (
@@ -17,7 +18,7 @@ from engine.domain.pair_state import (
     closed_form,
     kind_of,
 )
-from models.features.structure import Graph, structures
+from models.features.structure import structures
 from models.tie_rows import TieRows
 
 _FIRST = 1

@@ -10,13 +10,14 @@ import pyarrow.compute as pc
 from ibis.expr.types import Table
 from numpy.typing import NDArray
 
+from engine.domain.acquaintances import Graph
 from engine.domain.decay import remaining
 from engine.domain.friendship import friends_both_ways
 from engine.domain.pair_state import DEFAULT_LAYOUT, EXCHANGES, Floats, Ints, Kind, Layout
 from models.features.log_people import People, Texts, numbered_events
 from models.features.pair_log import exact_sum, pair_events
 from models.features.pair_parts import PairPart, joined, pair_parts
-from models.features.structure import Graph, structures
+from models.features.structure import structures
 from models.tie_rows import TieRows
 from training.log import ExportedLog
 
